@@ -1,0 +1,76 @@
+"""What we ask PostgreSQL: one question a file in sql/, one frozen dataclass a row.
+
+A question is named `<noun>` and stored as `sql/<noun>.v<major>.sql`, where `<major>` is the oldest
+PostgreSQL it serves; the newest file that is not newer than the server is taken. Statements are
+always executed with a mapping of parameters, so a literal percent sign is written `%%`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Generic, LiteralString, TypeVar
+
+import psycopg
+from psycopg.rows import class_row
+
+OLDEST_MAJOR = 13
+"""The oldest PostgreSQL major release that every question is written for."""
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[Row]):
+    """A question, and the dataclass that each row of its answer becomes."""
+
+    name: str
+    row: type[Row]
+
+
+@cache
+def variants(name: str) -> tuple[tuple[int, str], ...]:
+    """Every stored text of a question as (oldest major, SQL), newest first."""
+    found = []
+    for entry in files(__package__).joinpath("sql").iterdir():
+        noun, _, rest = entry.name.partition(".v")
+        if noun == name and rest.endswith(".sql"):
+            found.append((int(rest.removesuffix(".sql")), entry.read_text("utf-8")))
+    return tuple(sorted(found, reverse=True))
+
+
+def text(query: Query[Any] | str, server_version: int) -> LiteralString:
+    """The SQL of a question for a server.
+
+    `server_version` is libpq's number (180006 for 18.6). Raises LookupError when no file of that
+    name serves so old a server.
+    """
+    name = query if isinstance(query, str) else query.name
+    for oldest, statement in variants(name):
+        if oldest <= server_version // 10000:
+            return statement
+    raise LookupError(f"no {name} query serves server version {server_version}")
+
+
+async def fetch(
+    connection: psycopg.AsyncConnection[Any],
+    query: Query[Row],
+    parameters: Mapping[str, Any] | None = None,
+) -> list[Row]:
+    """Ask a question; the rows come in the order the SQL gives. Raises psycopg.Error."""
+    statement = text(query, connection.info.server_version)
+    async with connection.cursor(row_factory=class_row(query.row)) as cursor:
+        await cursor.execute(statement, parameters or {})
+        return await cursor.fetchall()
+
+
+async def fetch_one(
+    connection: psycopg.AsyncConnection[Any],
+    query: Query[Row],
+    parameters: Mapping[str, Any] | None = None,
+) -> Row:
+    """Ask a question that always has one row. Raises psycopg.Error."""
+    rows = await fetch(connection, query, parameters)
+    return rows[0]

@@ -1,0 +1,184 @@
+"""The shell: a line that says where and how, the tabs, one of them at a time, and the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import ClassVar
+
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from console.errors import ConnectionFailed, ConsoleError, ExitCode, ReadOnlyRefused
+from console.findings import Severity
+from console.session import Session
+from console.settings import Settings
+from console.target import Target
+from screens import keys
+from screens.keys import EVERYWHERE
+from screens.widgets.banner import Banner, TabStrip
+from screens.widgets.dialogs import DetailDialog, help_body
+from screens.widgets.tab import Tab
+
+
+@dataclass(frozen=True, slots=True)
+class TabEntry:
+    """A tab before it is needed: its module is imported when it is first shown."""
+
+    identity: str
+    title: str
+    module: str
+    name: str
+
+    def build(self) -> Tab:
+        tab: Tab = getattr(import_module(self.module), self.name)()
+        return tab
+
+
+TABS = (
+    TabEntry("overview", "Overview", "screens.overview", "OverviewTab"),
+    TabEntry("schema", "Schema", "screens.schema", "SchemaTab"),
+    TabEntry("indexes", "Indexes", "screens.indexes", "IndexesTab"),
+    TabEntry("foreign_keys", "Foreign keys", "screens.foreign_keys", "ForeignKeysTab"),
+    TabEntry("checks", "Checks", "screens.checks", "ChecksTab"),
+)
+
+
+class ConsoleApp(App[ExitCode]):
+    """The console on one target. It opens, and stays open, without a connection too."""
+
+    TITLE = "MediaNest Console"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(n), f"show_tab({n - 1})", entry.title, show=False)
+          for n, entry in enumerate(TABS, 1)),
+        *keys.bindings(EVERYWHERE),
+    ]  # fmt: skip
+
+    def __init__(self, target: Target, settings: Settings, *, read_only: bool = False) -> None:
+        super().__init__()
+        self.target = target
+        self.settings = settings
+        self.read_only = read_only or settings.read_only
+        self.session = Session(target)
+        self.animation_level = "none"
+        self._active: Tab | None = None
+        self._verdict: Severity | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Banner(self.target, self.read_only)
+        yield TabStrip([entry.title for entry in TABS])
+        yield Container(id="body")
+        yield Static(
+            "The console needs at least 60 columns and 15 lines.", id="too-small", markup=False
+        )
+        yield Footer(compact=True, show_command_palette=False)
+
+    async def on_mount(self) -> None:
+        self.query_one(Banner).describe(None, None, lost=False)
+        await self.action_show_tab(0)
+
+    def on_resize(self) -> None:
+        small = self.size.width < 60 or self.size.height < 15
+        self.screen.set_class(small, "-too-small")
+
+    async def on_unmount(self) -> None:
+        await self.session.close()
+
+    async def action_show_tab(self, number: int) -> None:
+        """Bring a tab to the front; the first time it is built and asks its questions."""
+        entry = TABS[number]
+        if self._active is not None:
+            if entry.identity == self._active.IDENTITY:
+                return
+            self._active.leave()
+            self._active.display = False
+        body = self.query_one("#body")
+        found = body.query_children(f"#{entry.identity}").results(Tab)
+        tab = next(iter(found), None)
+        if tab is None:
+            tab = entry.build()
+            await body.mount(tab)
+        tab.display = True
+        self._active = tab
+        self.query_one(TabStrip).active = number
+        tab.enter()
+        self.refresh_bindings()
+
+    async def on_tab_strip_chosen(self, message: TabStrip.Chosen) -> None:
+        await self.action_show_tab(message.number)
+
+    @property
+    def active_tab(self) -> Tab:
+        assert self._active is not None
+        return self._active
+
+    def say(self, text: str, *, error: bool = False) -> None:
+        """A short notice in the corner; server text is safe in it."""
+        self.notify(text, severity="error" if error else "information", timeout=4, markup=False)
+
+    def judged(self, verdict: Severity) -> None:
+        """The Overview has a new verdict."""
+        self._verdict = verdict
+        self.link_changed(None)
+
+    def link_changed(self, error: ConsoleError | None) -> None:
+        """A question was answered (None), or failed."""
+        lost = isinstance(error, ConnectionFailed | ReadOnlyRefused)
+        self.query_one(Banner).describe(self.session.server, self._verdict, lost)
+
+    def action_reload(self) -> None:
+        self.active_tab.action_reload()
+
+    def action_filter(self) -> None:
+        self.active_tab.action_filter()
+
+    def action_pause(self) -> None:
+        self.active_tab.action_pause()
+
+    def action_copy(self) -> None:
+        self.active_tab.action_copy()
+
+    def action_close(self) -> None:
+        self.active_tab.action_close()
+
+    def action_help(self) -> None:
+        tab = self.active_tab
+        groups = [(f"Keys on {tab.TITLE}", tab.KEYS), ("Keys everywhere", EVERYWHERE)]
+        self.push_screen(DetailDialog(f"{tab.TITLE}: help", help_body(tab.EXPLANATION, groups)))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every tab, every key that works here, and Textual's themes and quit."""
+        for number, entry in enumerate(TABS):
+            yield SystemCommand(
+                f"Go to {entry.title}",
+                f"Key {number + 1}",
+                lambda number=number: self.run_action(f"app.show_tab({number})"),
+            )
+        if self._active is not None:
+            for key in self._active.KEYS:
+                if not (key.acts and self.read_only):
+                    yield SystemCommand(
+                        f"{self._active.TITLE}: {key.label}",
+                        f"{key.meaning} Key {key.name}",
+                        lambda tab=self._active, key=key: self.run_action(key.action, tab),
+                    )
+        for key in EVERYWHERE:
+            if key.action not in ("command_palette", "close"):
+                yield SystemCommand(
+                    key.label.capitalize(),
+                    f"{key.meaning} Key {key.name}",
+                    lambda key=key: self.run_action(key.action, self),
+                )
+        yield SystemCommand("Theme", "Change colours.", self.action_change_theme)
+
+
+def run(target: Target, settings: Settings, *, read_only: bool = False) -> ExitCode:
+    """Run the app until it is left; 0 unless it crashed."""
+    code = ConsoleApp(target, settings, read_only=read_only).run()
+    return code if code is not None else ExitCode.OK

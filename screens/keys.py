@@ -1,0 +1,91 @@
+"""Every key, once: the footer, the help, the palette and the README are made from this table.
+
+Lower case looks; upper case or a dialog acts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    key: str
+    """Textual's name of the key."""
+    action: str
+    label: str
+    """A word or two, for the footer."""
+    meaning: str
+    """A sentence, for the help and the palette."""
+    shown: bool = True
+    """In the footer."""
+    acts: bool = False
+    """It changes something: absent under --read-only."""
+
+    @property
+    def name(self) -> str:
+        """As printed on the keyboard."""
+        return _NAMES.get(self.key, self.key)
+
+    def binding(self) -> Binding:
+        return Binding(
+            self.key,
+            self.action,
+            self.label,
+            self.shown,
+            key_display=self.name,
+            tooltip=self.meaning,
+        )
+
+
+_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "space": "space",
+    "escape": "esc",
+    "ctrl+p": "^p",
+    "enter": "enter",
+}
+
+EVERYWHERE = (
+    Key("question_mark", "help", "help", "Explain this tab and its figures."),
+    Key("r", "reload", "refresh", "Read everything on this tab again."),
+    Key("slash", "filter", "filter", "Show only what contains the words you type."),
+    Key("space", "pause", "pause", "Stop and resume the live figures."),
+    Key("y", "copy", "copy", "Copy what is selected to the clipboard (OSC 52).", shown=False),
+    Key("escape", "close", "close", "Close what is open: a dialog, the filter.", shown=False),
+    Key("ctrl+p", "command_palette", "palette", "Find any command by name.", shown=False),
+    Key("q", "quit", "quit", "Leave the console."),
+)
+
+TABLE = (
+    Key("s", "sort", "sort", "Sort by the next column.", shown=False),
+    Key("S", "reverse", "reverse", "Reverse the order.", shown=False),
+    Key("enter", "detail", "details", "Show everything about the selected row."),
+)
+
+TABS: dict[str, tuple[Key, ...]] = {
+    "overview": (),
+    "schema": (Key("d", "ddl", "DDL", "Show the CREATE statement of the selected object."),),
+    "indexes": (
+        *TABLE,
+        Key("R", "reindex", "reindex", "Rebuild the index without blocking writes.", acts=True),
+        Key("D", "drop", "drop", "Drop the invalid left-over of a failed rebuild.", acts=True),
+    ),
+    "foreign_keys": (
+        *TABLE,
+        Key("o", "orphans", "orphans", "Count rows whose target is missing."),
+        Key("V", "validate", "validate", "Check existing rows against the key.", acts=True),
+    ),
+    "checks": (
+        *TABLE,
+        Key("c", "run_one", "re-run one", "Run the selected check again."),
+        Key("e", "export", "export", "Write the report to a file."),
+    ),
+}
+
+
+def bindings(keys: tuple[Key, ...]) -> list[Binding]:
+    return [key.binding() for key in keys]

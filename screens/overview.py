@@ -1,0 +1,199 @@
+"""Overview: the verdict, the figures behind it, and the last minutes as charts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Static
+
+from console import units
+from console.findings import Finding, Severity
+from console.overview import HISTORY, History, Rates, cache_hit_ratio, judge
+from console.session import APPLICATION_NAME
+from queries.overview import DATABASE_SIZE, OVERVIEW, Sample
+from screens.keys import TABS, Key
+from screens.widgets import marks
+from screens.widgets.chart import Chart
+from screens.widgets.tab import Tab
+
+SIZE_EVERY = timedelta(minutes=1)
+"""pg_database_size reads every file's length: once a minute is enough."""
+
+
+class OverviewTab(Tab):
+    can_focus = True
+    IDENTITY = "overview"
+    TITLE = "Overview"
+    KEYS: ClassVar[tuple[Key, ...]] = TABS["overview"]
+    EXPLANATION = """
+How the database is right now. The verdict is the worst of what is listed under it.
+
+connections  client backends of all databases, of those that ordinary roles may open
+             (max_connections less the reserved ones); each takes a slot.
+transactions committed and rolled back a second in this database, over the last interval.
+cache hit    blocks found in shared_buffers, of all asked for: in the last interval, and since
+             statistics were reset. The system's own cache is not counted.
+size         of this database on disk, read once a minute; growth since the console opened.
+longest tx   age of the oldest open transaction of anybody else; vacuum cannot clean up behind it.
+unvacuumed   transactions since the oldest row that is not frozen, of the age at which autovacuum
+             freezes by force (autovacuum_freeze_max_age).
+replication  standbys connected and how far behind; slots that nobody reads hold back WAL.
+archiving    whether WAL is archived, and when that last succeeded.
+"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history = History()
+        self._size_due = datetime.min.replace(tzinfo=UTC)
+
+    @property
+    def interval(self) -> float | None:
+        return self.console.settings.refresh_seconds
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(Text("Connecting…", style="dim"), id="verdict")
+        yield Static(id="figures")
+        with Horizontal(id="charts"):
+            yield Chart("transactions/s", id="chart-transactions")
+            yield Chart("connections", id="chart-connections")
+
+    def first_focus(self) -> Widget | None:
+        return self
+
+    async def load(self) -> Sample:
+        sample = await self.session.fetch_one(OVERVIEW, {"own_name": APPLICATION_NAME})
+        if sample.at >= self._size_due:
+            self.history.add_size(await self.session.fetch_one(DATABASE_SIZE))
+            self._size_due = sample.at + SIZE_EVERY
+        return sample
+
+    def show(self, value: Sample) -> None:
+        latest = self.history.add(value)
+        server = self.session.server
+        findings = judge(value, sees_everything=bool(server and server.reads_all_stats))
+        verdict = findings[0].severity if findings else Severity.OK
+        self.console.judged(verdict)
+        self._update("#verdict", verdict_lines(verdict, findings))
+        self._update("#figures", self._figures(value, latest))
+        self._draw_charts(value)
+
+    def _update(self, selector: str, content: Text | Table) -> None:
+        self.query_one(selector, Static).update(content)
+
+    def _figures(self, sample: Sample, latest: Rates) -> Table:
+        size = self.history.sizes[-1].bytes if self.history.sizes else None
+        left = [
+            connections_line(sample),
+            transactions_line(latest),
+            cache_line(sample, latest),
+            size_line(size, self.history.growth_per_hour),
+        ]
+        right = [
+            longest_line(sample),
+            unvacuumed_line(sample),
+            replication_line(sample),
+            archiving_line(sample),
+        ]
+        grid = Table.grid(expand=True, padding=(0, 1))
+        for ratio in (0, 1, 0, 1):
+            grid.add_column(no_wrap=True, ratio=ratio or None)
+        for one, two in zip(left, right, strict=True):
+            grid.add_row(Text(one[0], "dim"), one[1], Text(two[0], "dim"), two[1])
+        return grid
+
+    def _draw_charts(self, sample: Sample) -> None:
+        seconds = HISTORY.total_seconds()
+        transactions = [
+            ((sample.at - rate.at).total_seconds(), rate.transactions_per_second)
+            for rate in self.history.rates
+            if rate.transactions_per_second is not None
+        ]
+        connections = [
+            ((sample.at - past.at).total_seconds(), float(past.connections))
+            for past in self.history.samples
+        ]
+        self.query_one("#chart-transactions", Chart).draw(transactions, seconds)
+        self.query_one("#chart-connections", Chart).draw(connections, seconds)
+
+
+def verdict_lines(verdict: Severity, findings: list[Finding]) -> Text:
+    """The verdict, then each reason with what to do."""
+    text = marks.badge(verdict)
+    if not findings:
+        return text.append("  Nothing is wrong right now.", style="not reverse default")
+    for number, finding in enumerate(findings):
+        text.append("  " if number == 0 else "\n         ", style="not reverse default")
+        text.append(finding.message, style=f"not reverse {marks.style(finding.severity)}")
+        if finding.fix:
+            text.append(f"\n         → {finding.fix}", style="not reverse default")
+    return text
+
+
+def connections_line(sample: Sample) -> tuple[str, Text]:
+    usable = sample.max_connections - sample.reserved_connections
+    text = Text(f"{sample.connections} of {usable}")
+    text.append(f"  {sample.active} active", style="dim")
+    if sample.idle_in_transaction:
+        text.append(f", {sample.idle_in_transaction} idle in tx", style="yellow")
+    return "connections", text
+
+
+def transactions_line(latest: Rates) -> tuple[str, Text]:
+    rate = latest.transactions_per_second
+    text = Text(f"{units.count(rate)}/s" if rate is not None else "measuring…")
+    if latest.rollback_ratio:
+        text.append(f"  {units.percent(latest.rollback_ratio)} rolled back", style="dim")
+    return "transactions", text
+
+
+def cache_line(sample: Sample, latest: Rates) -> tuple[str, Text]:
+    text = Text(units.percent(latest.cache_hit_ratio))
+    text.append(f"  {units.percent(cache_hit_ratio(sample))} since reset", style="dim")
+    return "cache hit", text
+
+
+def size_line(size: int | None, growth: float | None) -> tuple[str, Text]:
+    text = Text(units.size(size))
+    if growth is not None:
+        text.append(f"  {'+' if growth >= 0 else ''}{units.size(int(growth))}/h", style="dim")
+    return "size", text
+
+
+def longest_line(sample: Sample) -> tuple[str, Text]:
+    if sample.longest_seconds is None:
+        return "longest tx", Text("none open")
+    text = Text(units.duration(sample.longest_seconds))
+    text.append(f"  pid {sample.longest_pid}", style="dim")
+    return "longest tx", text
+
+
+def unvacuumed_line(sample: Sample) -> tuple[str, Text]:
+    share = sample.oldest_xid_age / sample.freeze_max_age
+    text = Text(f"{units.count(sample.oldest_xid_age)} tx")
+    text.append(f"  {units.percent(share)} of freeze age", style="dim")
+    return "unvacuumed", text
+
+
+def replication_line(sample: Sample) -> tuple[str, Text]:
+    if sample.in_recovery:
+        return "replication", Text(f"standby, {units.duration(sample.replay_seconds_behind)} old")
+    if sample.standbys == 0 and sample.inactive_slots == 0:
+        return "replication", Text("none")
+    text = Text(f"{sample.standbys} standby{'s' if sample.standbys != 1 else ''}")
+    if sample.standby_bytes_behind is not None:
+        text.append(f", {units.size(sample.standby_bytes_behind)} behind", style="dim")
+    if sample.inactive_slots:
+        text.append(f", {sample.inactive_slots} slot(s) idle", style="yellow")
+    return "replication", text
+
+
+def archiving_line(sample: Sample) -> tuple[str, Text]:
+    if sample.archive_mode == "off":
+        return "archiving", Text("off")
+    return "archiving", Text(f"last {units.age(sample.last_archived_at, sample.at)}")

@@ -1,0 +1,89 @@
+"""The two lines on top: where this is and how it stands, and the tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.events import Click
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from console.findings import Severity
+from console.target import Target
+from queries.server import Server
+from screens.widgets import marks
+
+
+class Banner(Static):
+    """Target, server, role and verdict, in one line that changes only when they do."""
+
+    def __init__(self, target: Target, read_only: bool) -> None:
+        super().__init__(markup=False, id="banner")
+        self._target = target
+        self._read_only = read_only
+        self._shown: tuple[object, ...] | None = None
+
+    def describe(self, server: Server | None, verdict: Severity | None, lost: bool) -> None:
+        state = (server, verdict, lost, self.size.width)
+        if state != self._shown:
+            self._shown = state
+            self.update(self._line(server, verdict, lost))
+
+    def _line(self, server: Server | None, verdict: Severity | None, lost: bool) -> Text:
+        line = Text(no_wrap=True, overflow="ellipsis")
+        if lost:
+            line.append(" ✗ NOT CONNECTED ", "reverse bold red")
+        elif verdict is not None:
+            line.append_text(marks.badge(verdict))
+        else:
+            line.append(" … ", "reverse")
+        line.append(f" {server.database if server else self._target.dbname}", "bold")
+        line.append(f" @ {self._target.place}", "dim")
+        if server is not None:
+            line.append(f" · PostgreSQL {server.version.partition(' ')[0]} · {server.role}")
+            if server.in_recovery:
+                line.append(" · standby", "yellow")
+        line.append(" · read-only" if self._read_only else "", "dim")
+        return line
+
+
+class TabStrip(Static):
+    """The tabs with their numbers; short names where the terminal is narrow."""
+
+    active: reactive[int] = reactive(0)
+
+    class Chosen(Message):
+        """A tab was clicked."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        super().__init__(markup=False, id="tab-strip")
+        self._titles = tuple(titles)
+
+    def labels(self) -> list[str]:
+        full = [f" {number} {title} " for number, title in enumerate(self._titles, 1)]
+        if sum(map(len, full)) <= self.size.width:
+            return full
+        return [
+            label if number == self.active else f" {number} {title[:4].rstrip()} "
+            for number, (label, title) in enumerate(zip(full, self._titles, strict=True))
+        ]
+
+    def render(self) -> Text:
+        line = Text(no_wrap=True)
+        for number, label in enumerate(self.labels()):
+            line.append(label, "reverse bold" if number == self.active else "dim")
+        return line
+
+    def on_click(self, event: Click) -> None:
+        position = 0
+        for number, label in enumerate(self.labels()):
+            position += len(label)
+            if event.x < position:
+                self.post_message(self.Chosen(number))
+                return

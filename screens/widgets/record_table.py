@@ -1,0 +1,184 @@
+"""A table of records: columns by description, the cursor on its record, few bytes sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from rich.text import Text
+from textual.events import Resize
+from textual.widgets import DataTable
+
+Record = TypeVar("Record")
+
+ROW_LIMIT = 2_000
+"""Rows drawn at most: beyond, a DataTable takes seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Record]):
+    """How one column is filled, ordered and placed."""
+
+    title: str
+    cell: Callable[[Record], str | Text]
+    order: Callable[[Record], Any] | None = None
+    """The value to sort by; None where sorting says nothing."""
+    right: bool = False
+    """Right-aligned, for numbers."""
+    priority: int = 0
+    """0 is always shown; the highest numbers leave first where the terminal is narrow."""
+    width: int = 10
+    """Cells it takes, at most, when deciding what fits."""
+    descending: bool = False
+    """The first direction when sorted by: largest first suits numbers."""
+
+
+class RecordTable(DataTable[Text], Generic[Record]):
+    """Shows records by key. The cursor follows the record, not the row number."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"record-table--muted"}
+
+    def __init__(
+        self,
+        columns: Sequence[Column[Record]],
+        key: Callable[[Record], str],
+        *,
+        sort: int | None = None,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
+        self.specs = tuple(columns)
+        self.key_of = key
+        self.sorted_by = sort
+        self.reversed = sort is not None and columns[sort].descending
+        self._records: tuple[Record, ...] = ()
+        self._shown: dict[str, tuple[Text, ...]] = {}
+        self._by_key: dict[str, Record] = {}
+        self._visible: tuple[int, ...] = ()
+
+    @property
+    def selected(self) -> Record | None:
+        """The record under the cursor."""
+        key = self._cursor_key()
+        return self._by_key.get(key) if key is not None else None
+
+    @property
+    def hidden_rows(self) -> int:
+        """How many records are beyond ROW_LIMIT and not drawn."""
+        return max(0, len(self._records) - ROW_LIMIT)
+
+    def show(self, records: Sequence[Record]) -> None:
+        """Show these records: only what differs is sent, the selected record stays selected."""
+        self._records = tuple(records)
+        self._draw()
+
+    def sort_next(self) -> None:
+        """Sort by the next visible column that has an order."""
+        sortable = [n for n in self._visible if self.specs[n].order is not None]
+        if not sortable:
+            return
+        later = [n for n in sortable if self.sorted_by is None or n > self.sorted_by]
+        self._sort_by((later or sortable)[0])
+
+    def reverse(self) -> None:
+        self.reversed = not self.reversed
+        self._draw()
+
+    def _sort_by(self, column: int) -> None:
+        self.sorted_by = column
+        self.reversed = self.specs[column].descending
+        self._draw(relabel=True)
+
+    def on_resize(self, event: Resize) -> None:
+        if self._fitting(event.size.width) != self._visible:
+            self._draw(relabel=True)
+
+    def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
+        event.stop()
+        column = self._visible[event.column_index]
+        if column == self.sorted_by:
+            self.reverse()
+        elif self.specs[column].order is not None:
+            self._sort_by(column)
+
+    def _fitting(self, width: int) -> tuple[int, ...]:
+        """The columns that fit, dropping the highest priorities from the right."""
+        chosen = list(range(len(self.specs)))
+        room = width - 2
+        while sum(self.specs[n].width + 2 for n in chosen) > room:
+            droppable = [n for n in chosen if self.specs[n].priority > 0]
+            if not droppable:
+                break
+            chosen.remove(max(droppable, key=lambda n: (self.specs[n].priority, n)))
+        return tuple(chosen)
+
+    def _ordered(self) -> list[Record]:
+        if self.sorted_by is None:
+            return list(self._records)
+        order = self.specs[self.sorted_by].order
+        if order is None:
+            return list(self._records)
+        known = [record for record in self._records if order(record) is not None]
+        unknown = [record for record in self._records if order(record) is None]
+        return sorted(known, key=order, reverse=self.reversed) + unknown
+
+    def _draw(self, relabel: bool = False) -> None:
+        visible = self._fitting(self.size.width or 80)
+        records = self._ordered()[:ROW_LIMIT]
+        cells = {
+            self.key_of(record): tuple(self._cell(self.specs[n], record) for n in visible)
+            for record in records
+        }
+        self._by_key = {self.key_of(record): record for record in records}
+        if relabel or visible != self._visible or list(cells) != list(self._shown):
+            self._rebuild(visible, cells, relabel or visible != self._visible)
+        else:
+            self._update(cells)
+        self._shown = cells
+
+    def _update(self, cells: dict[str, tuple[Text, ...]]) -> None:
+        """Any update_cell resends the whole table, so an unchanged one is never touched."""
+        for key, row in cells.items():
+            for n, (old, new) in enumerate(zip(self._shown[key], row, strict=True)):
+                if old != new or old.style != new.style:
+                    self.update_cell(key, str(self._visible[n]), new)
+
+    def _rebuild(
+        self, visible: tuple[int, ...], cells: dict[str, tuple[Text, ...]], columns_too: bool
+    ) -> None:
+        selected, scroll = self._cursor_key(), self.scroll_y
+        position = self.cursor_row
+        with self.app.batch_update():
+            self.clear(columns=columns_too)
+            if columns_too or not self.columns:
+                for n in visible:
+                    self.add_column(self._label(n), key=str(n))
+            self._visible = visible
+            for key, row in cells.items():
+                self.add_row(*row, key=key)
+            if selected is not None and cells:
+                keys = list(cells)
+                row_number = keys.index(selected) if selected in cells else position
+                self.move_cursor(row=min(row_number, len(keys) - 1), scroll=False)
+                self.scroll_to(y=scroll, animate=False)
+
+    def _label(self, column: int) -> Text:
+        spec = self.specs[column]
+        mark = ""
+        if column == self.sorted_by:
+            mark = " ↓" if self.reversed else " ↑"
+        return Text(spec.title + mark, justify="right" if spec.right else "left")
+
+    @staticmethod
+    def _cell(spec: Column[Record], record: Record) -> Text:
+        value = spec.cell(record)
+        text = value if isinstance(value, Text) else Text(value)
+        text.justify = "right" if spec.right else "left"
+        text.no_wrap = True
+        return text
+
+    def _cursor_key(self) -> str | None:
+        if not self._shown or not 0 <= self.cursor_row < len(self._shown):
+            return None
+        return list(self._shown)[self.cursor_row]
