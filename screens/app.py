@@ -10,6 +10,8 @@ from typing import ClassVar
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
@@ -47,6 +49,9 @@ TABS = (
     TabEntry("checks", "Checks", "screens.checks", "ChecksTab"),
 )
 
+SMALLEST = Size(60, 15)
+"""Below this nothing useful fits; the app says so and waits for a larger terminal."""
+
 
 class ConsoleApp(App[ExitCode]):
     """The console on one target. It opens, and stays open, without a connection too."""
@@ -75,7 +80,9 @@ class ConsoleApp(App[ExitCode]):
         yield TabStrip([entry.title for entry in TABS])
         yield Container(id="body")
         yield Static(
-            "The console needs at least 60 columns and 15 lines.", id="too-small", markup=False
+            f"The console needs {SMALLEST.width} columns and {SMALLEST.height} lines.",
+            id="too-small",
+            markup=False,
         )
         yield Footer(compact=True, show_command_palette=False)
 
@@ -83,9 +90,9 @@ class ConsoleApp(App[ExitCode]):
         self.query_one(Banner).describe(None, None, lost=False)
         await self.action_show_tab(0)
 
-    def on_resize(self) -> None:
-        small = self.size.width < 60 or self.size.height < 15
-        self.screen.set_class(small, "-too-small")
+    def on_resize(self, event: Resize) -> None:
+        small = event.size.width < SMALLEST.width or event.size.height < SMALLEST.height
+        self.screen_stack[0].set_class(small, "-too-small")
 
     async def on_unmount(self) -> None:
         await self.session.close()

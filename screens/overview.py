@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
@@ -50,6 +51,8 @@ archiving    whether WAL is archived, and when that last succeeded.
     def __init__(self) -> None:
         super().__init__()
         self.history = History()
+        self._findings: list[Finding] | None = None
+        self._shown: Figures | None = None
         self._size_due = datetime.min.replace(tzinfo=UTC)
 
     @property
@@ -79,14 +82,16 @@ archiving    whether WAL is archived, and when that last succeeded.
         findings = judge(value, sees_everything=bool(server and server.reads_all_stats))
         verdict = findings[0].severity if findings else Severity.OK
         self.console.judged(verdict)
-        self._update("#verdict", verdict_lines(verdict, findings))
-        self._update("#figures", self._figures(value, latest))
-        self._draw_charts(value)
+        if findings != self._findings:
+            self._findings = findings
+            self.query_one("#verdict", Static).update(verdict_lines(verdict, findings))
+        figures = self._figures(value, latest)
+        if figures != self._shown:
+            self._shown = figures
+            self.query_one("#figures", Static).update(figures.table())
+        self._draw_charts()
 
-    def _update(self, selector: str, content: Text | Table) -> None:
-        self.query_one(selector, Static).update(content)
-
-    def _figures(self, sample: Sample, latest: Rates) -> Table:
+    def _figures(self, sample: Sample, latest: Rates) -> Figures:
         size = self.history.sizes[-1].bytes if self.history.sizes else None
         left = [
             connections_line(sample),
@@ -100,26 +105,37 @@ archiving    whether WAL is archived, and when that last succeeded.
             replication_line(sample),
             archiving_line(sample),
         ]
-        grid = Table.grid(expand=True, padding=(0, 1))
-        for ratio in (0, 1, 0, 1):
-            grid.add_column(no_wrap=True, ratio=ratio or None)
-        for one, two in zip(left, right, strict=True):
-            grid.add_row(Text(one[0], "dim"), one[1], Text(two[0], "dim"), two[1])
-        return grid
+        return Figures(left, right)
 
-    def _draw_charts(self, sample: Sample) -> None:
-        seconds = HISTORY.total_seconds()
+    def _draw_charts(self) -> None:
         transactions = [
-            ((sample.at - rate.at).total_seconds(), rate.transactions_per_second)
+            (rate.at, rate.transactions_per_second)
             for rate in self.history.rates
             if rate.transactions_per_second is not None
         ]
-        connections = [
-            ((sample.at - past.at).total_seconds(), float(past.connections))
-            for past in self.history.samples
-        ]
-        self.query_one("#chart-transactions", Chart).draw(transactions, seconds)
-        self.query_one("#chart-connections", Chart).draw(connections, seconds)
+        connections = [(past.at, float(past.connections)) for past in self.history.samples]
+        self.query_one("#chart-transactions", Chart).draw(transactions, HISTORY)
+        self.query_one("#chart-connections", Chart).draw(connections, HISTORY)
+
+
+Figure = tuple[str, Text]
+"""What it is called, and its value with what belongs to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Two columns of figures, equal when they would look alike."""
+
+    left: list[Figure]
+    right: list[Figure]
+
+    def table(self) -> Table:
+        grid = Table.grid(expand=True, padding=(0, 1))
+        for ratio in (None, 1, None, 1):
+            grid.add_column(no_wrap=True, ratio=ratio)
+        for one, two in zip(self.left, self.right, strict=True):
+            grid.add_row(Text(one[0], "dim"), one[1], Text(two[0], "dim"), two[1])
+        return grid
 
 
 def verdict_lines(verdict: Severity, findings: list[Finding]) -> Text:
@@ -135,7 +151,7 @@ def verdict_lines(verdict: Severity, findings: list[Finding]) -> Text:
     return text
 
 
-def connections_line(sample: Sample) -> tuple[str, Text]:
+def connections_line(sample: Sample) -> Figure:
     usable = sample.max_connections - sample.reserved_connections
     text = Text(f"{sample.connections} of {usable}")
     text.append(f"  {sample.active} active", style="dim")
@@ -144,7 +160,7 @@ def connections_line(sample: Sample) -> tuple[str, Text]:
     return "connections", text
 
 
-def transactions_line(latest: Rates) -> tuple[str, Text]:
+def transactions_line(latest: Rates) -> Figure:
     rate = latest.transactions_per_second
     text = Text(f"{units.count(rate)}/s" if rate is not None else "measuring…")
     if latest.rollback_ratio:
@@ -152,20 +168,20 @@ def transactions_line(latest: Rates) -> tuple[str, Text]:
     return "transactions", text
 
 
-def cache_line(sample: Sample, latest: Rates) -> tuple[str, Text]:
+def cache_line(sample: Sample, latest: Rates) -> Figure:
     text = Text(units.percent(latest.cache_hit_ratio))
     text.append(f"  {units.percent(cache_hit_ratio(sample))} since reset", style="dim")
     return "cache hit", text
 
 
-def size_line(size: int | None, growth: float | None) -> tuple[str, Text]:
+def size_line(size: int | None, growth: float | None) -> Figure:
     text = Text(units.size(size))
     if growth is not None:
         text.append(f"  {'+' if growth >= 0 else ''}{units.size(int(growth))}/h", style="dim")
     return "size", text
 
 
-def longest_line(sample: Sample) -> tuple[str, Text]:
+def longest_line(sample: Sample) -> Figure:
     if sample.longest_seconds is None:
         return "longest tx", Text("none open")
     text = Text(units.duration(sample.longest_seconds))
@@ -173,14 +189,14 @@ def longest_line(sample: Sample) -> tuple[str, Text]:
     return "longest tx", text
 
 
-def unvacuumed_line(sample: Sample) -> tuple[str, Text]:
+def unvacuumed_line(sample: Sample) -> Figure:
     share = sample.oldest_xid_age / sample.freeze_max_age
     text = Text(f"{units.count(sample.oldest_xid_age)} tx")
     text.append(f"  {units.percent(share)} of freeze age", style="dim")
     return "unvacuumed", text
 
 
-def replication_line(sample: Sample) -> tuple[str, Text]:
+def replication_line(sample: Sample) -> Figure:
     if sample.in_recovery:
         return "replication", Text(f"standby, {units.duration(sample.replay_seconds_behind)} old")
     if sample.standbys == 0 and sample.inactive_slots == 0:
@@ -193,7 +209,7 @@ def replication_line(sample: Sample) -> tuple[str, Text]:
     return "replication", text
 
 
-def archiving_line(sample: Sample) -> tuple[str, Text]:
+def archiving_line(sample: Sample) -> Figure:
     if sample.archive_mode == "off":
         return "archiving", Text("off")
     return "archiving", Text(f"last {units.age(sample.last_archived_at, sample.at)}")

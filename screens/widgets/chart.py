@@ -2,36 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
+from rich.text import Text
+from textual.app import RenderResult
+from textual.geometry import Region
 from textual_plotext import PlotextPlot
+
+BUCKET_SECONDS = 5
+"""Points are averaged over this long, so that a chart moves this seldom."""
 
 
 class Chart(PlotextPlot):
-    """One line over time: the newest value at the right edge."""
+    """One line over time, the newest value at the right edge; only changed lines are sent."""
 
-    def __init__(self, title: str, *, id: str, top: float | None = None) -> None:
-        """`top` fixes the upper end of the scale; None fits it to the values."""
+    def __init__(self, title: str, *, id: str) -> None:
         super().__init__(id=id, classes="chart")
         self._title = title
-        self._top = top
-        self._drawn: tuple[tuple[float, float], ...] = ()
+        self._points: list[tuple[float, float]] = []
+        self._lines: list[Text] = []
 
-    def draw(self, points: Sequence[tuple[float, float]], seconds: float) -> None:
-        """Show (seconds before now, value) points of the last `seconds`; nothing when unchanged."""
-        drawn = tuple(points)
-        if drawn == self._drawn:
+    def draw(self, values: Iterable[tuple[datetime, float]], length: timedelta) -> None:
+        """Show the values of the last `length`, in time order."""
+        points = buckets(values)
+        if points == self._points:
             return
-        self._drawn = drawn
+        self._points = points
+        self._plan(length.total_seconds())
+        before, self._lines = self._lines, self._built()
+        if len(before) == len(self._lines):
+            pairs = enumerate(zip(before, self._lines, strict=True))
+            changed = [y for y, (old, new) in pairs if old != new]
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+        else:
+            self.refresh()
+
+    def _plan(self, seconds: float) -> None:
         plot = self.plt
         plot.clear_data()
         plot.title(self._title)
         plot.grid(False, False)
         plot.xlim(-seconds, 0)
-        highest = max((value for _age, value in drawn), default=0.0)
-        plot.ylim(0, self._top if self._top is not None else max(1.0, highest * 1.1))
-        marks = [-seconds, -seconds / 2, 0]
-        plot.xticks(marks, [f"{-mark / 60:.0f} min" for mark in marks[:-1]] + ["now"])
-        if drawn:
-            plot.plot([-age for age, _value in drawn], [v for _age, v in drawn], marker="braille")
-        self.refresh()
+        plot.xticks([-seconds, 0], [f"{seconds / 60:.0f} min ago", "now"])
+        top = ceiling(max((value for _at, value in self._points), default=0.0))
+        plot.ylim(0, top)
+        plot.yticks([0, top / 2, top], ["0", f"{top / 2:g}", f"{top:g}"])
+        if self._points:
+            last = self._points[-1][0]
+            ages = [at - last for at, _value in self._points]
+            values = [value for _at, value in self._points]
+            plot.plot(ages, values, marker="braille", color="cyan")
+
+    def _built(self) -> list[Text]:
+        rendered = super().render()
+        assert isinstance(rendered, Text)
+        return list(rendered.split("\n", allow_blank=True))
+
+    def render(self) -> RenderResult:
+        if len(self._lines) != self.size.height:
+            self._lines = self._built()
+        return Text("\n").join(self._lines)
+
+    def on_resize(self) -> None:
+        self._lines = []
+
+
+def buckets(values: Iterable[tuple[datetime, float]]) -> list[tuple[float, float]]:
+    """(seconds, mean) of each BUCKET_SECONDS that is over, in order; the running one if alone."""
+    sums: dict[int, list[float]] = {}
+    for at, value in values:
+        sums.setdefault(int(at.timestamp()) // BUCKET_SECONDS, []).append(value)
+    if len(sums) > 1:
+        del sums[max(sums)]
+    return [
+        (float(bucket * BUCKET_SECONDS), sum(found) / len(found)) for bucket, found in sums.items()
+    ]
+
+
+def ceiling(value: float) -> float:
+    """The next of 2, 4, 10, 20, 40, 100 ... that is not below the value, so the scale rarely moves.
+
+    >>> ceiling(0), ceiling(3), ceiling(4), ceiling(11), ceiling(730)
+    (2.0, 4.0, 4.0, 20.0, 1000.0)
+    """
+    power = 10.0 ** max(0, math.floor(math.log10(max(value, 1.0))))
+    return next(step * power for step in (2.0, 4.0, 10.0) if value <= step * power)

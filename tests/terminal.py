@@ -1,0 +1,95 @@
+"""A real pseudo-terminal with a readable screen, for driving the program as a person does."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import pexpect
+import pyte
+
+
+class Terminal:
+    """A program in a terminal of `columns` by `lines`; it is ended with the block."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        columns: int = 80,
+        lines: int = 24,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._screen = pyte.Screen(columns, lines)
+        self._stream = pyte.ByteStream(self._screen)
+        self.received = 0
+        """Bytes the program has written so far."""
+        self._child = pexpect.spawn(
+            command[0],
+            list(command[1:]),
+            dimensions=(lines, columns),
+            env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
+            timeout=None,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._child.close(force=True)
+
+    @property
+    def pid(self) -> int:
+        return int(self._child.pid)
+
+    @property
+    def text(self) -> str:
+        """What is on the screen now."""
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def press(self, keys: str) -> None:
+        self._child.send(keys)
+
+    def resize(self, columns: int, lines: int) -> None:
+        self._screen.resize(lines, columns)
+        self._child.setwinsize(lines, columns)
+
+    def wait(self, *words: str, seconds: float = 15.0) -> str:
+        """The screen once it holds all the words. Raises AssertionError with what it held."""
+        return self.until(lambda text: all(word in text for word in words), repr(words), seconds)
+
+    def until(self, holds: Callable[[str], bool], wanted: str, seconds: float = 15.0) -> str:
+        deadline = time.monotonic() + seconds
+        while not holds(self.text):
+            if time.monotonic() > deadline or not self._read():
+                raise AssertionError(f"never showed {wanted}; the screen is\n{self.text}")
+        return self.text
+
+    def exit_code(self, seconds: float = 15.0) -> int:
+        """Read on until the program ends; its exit code. A signal gives its negative number."""
+        deadline = time.monotonic() + seconds
+        while self._read():
+            assert time.monotonic() < deadline, f"still running; the screen is\n{self.text}"
+        self._child.wait()
+        if self._child.exitstatus is None:
+            return -int(self._child.signalstatus)
+        return int(self._child.exitstatus)
+
+    def _read(self) -> bool:
+        """Take what is there within a moment; False at the end of the program."""
+        try:
+            data = self._child.read_nonblocking(65536, timeout=0.1)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.received += len(data)
+        self._stream.feed(data)
+        return True
