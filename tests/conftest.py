@@ -1,0 +1,185 @@
+"""Real servers for the tests: the embedded PostgreSQL 18 and Debian's 15, started when asked for.
+
+A database per test is copied from a template, so tests may do to it what they like. Each is
+handed out as the parameters of `psycopg.connect(**database)`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from console.demo import sample
+from console.demo.migrations import apply_migrations
+from console.local_server import LocalServer, find_binaries
+
+Database = dict[str, Any]
+
+TEMPLATE = "medianest_template"
+LIMITED_ROLE = "limited"
+
+SETTINGS = {
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "shared_preload_libraries": "pg_stat_statements",
+    "wal_level": "replica",
+    "password_encryption": "scram-sha-256",
+    "track_io_timing": "on",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+}
+
+# Textual reads some of these when it is imported, which is after this file and before fixtures.
+for _name in [*os.environ]:
+    if _name in ("NO_COLOR", "TEXTUAL_THEME", "DATABASE_URL") or _name.startswith("PG"):
+        del os.environ[_name]
+
+_names = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own, so that nobody's settings are read or written."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("CONFIG", "STATE", "DATA", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    return home
+
+
+@pytest.fixture
+def server_directory() -> Iterator[Path]:
+    """An empty directory that a server's account can reach (pytest's own are closed to it)."""
+    directory = Path(tempfile.mkdtemp(prefix="console-test-", dir="/tmp"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _running_server(major: int) -> Iterator[LocalServer]:
+    directory = Path(tempfile.mkdtemp(prefix=f"console-tests-pg{major}-", dir="/tmp"))
+    server = LocalServer(find_binaries(major), directory, SETTINGS, tcp_port=0)
+    try:
+        with server:
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server18() -> Iterator[LocalServer]:
+    yield from _running_server(18)
+
+
+@pytest.fixture(scope="session")
+def server15() -> Iterator[LocalServer]:
+    yield from _running_server(15)
+
+
+@pytest.fixture(scope="session", params=["pg18", "pg15"])
+def server(request: pytest.FixtureRequest) -> LocalServer:
+    """Each test that asks for it runs on both."""
+    major = str(request.param).removeprefix("pg")
+    server: LocalServer = request.getfixturevalue(f"server{major}")
+    return server
+
+
+def run_sql(database: Mapping[str, Any], *statements: LiteralString | sql.Composed) -> None:
+    """Run each statement on its own, committed, as the database's user."""
+    with psycopg.connect(**database, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _fresh(server: LocalServer, template: str) -> Iterator[Database]:
+    name = f"test_{next(_names)}"
+    admin = server.conninfo("postgres")
+    run_sql(
+        admin,
+        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(template)
+        ),
+    )
+    yield server.conninfo(name)
+    run_sql(admin, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty_db(server: LocalServer) -> Iterator[Database]:
+    """A fresh database with nothing in it, as superuser."""
+    yield from _fresh(server, "template0")
+
+
+@pytest.fixture
+def medianest_db(server: LocalServer) -> Iterator[Database]:
+    """A fresh MediaNest with its three migrations and the small sample data, as superuser."""
+    _ensure_template(server)
+    yield from _fresh(server, TEMPLATE)
+
+
+@pytest.fixture
+def limited_role(server: LocalServer) -> Callable[[Database], Database]:
+    """The same database as seen by a role with only CONNECT and pg_read_all_stats."""
+    if server.directory.password(LIMITED_ROLE) is None:
+        server.directory.add_password(LIMITED_ROLE, "only-looks")
+        run_sql(
+            server.conninfo("postgres"),
+            f"CREATE ROLE {LIMITED_ROLE} LOGIN PASSWORD 'only-looks'",
+            f"GRANT pg_read_all_stats TO {LIMITED_ROLE}",
+        )
+
+    def as_limited(database: Database) -> Database:
+        name = sql.Identifier(database["dbname"])
+        run_sql(database, sql.SQL("GRANT CONNECT ON DATABASE {} TO limited").format(name))
+        return {**database, "user": LIMITED_ROLE}
+
+    return as_limited
+
+
+def _ensure_template(server: LocalServer) -> None:
+    if server.directory.password("medianest") is not None:
+        return
+    server.directory.add_password("medianest", "sample-password")
+    run_sql(
+        server.conninfo("postgres"),
+        "CREATE ROLE medianest LOGIN PASSWORD 'sample-password'",
+        f"CREATE DATABASE {TEMPLATE} OWNER medianest",
+    )
+    run_sql(server.conninfo(TEMPLATE), "CREATE EXTENSION pg_stat_statements")
+    owner: Database = {**server.conninfo(TEMPLATE, user="medianest")}
+    with psycopg.connect(**owner, autocommit=True) as connection:
+        apply_migrations(connection)
+        sample.fill(connection, "small")
+    run_sql(server.conninfo(TEMPLATE), "SELECT pg_stat_statements_reset()")
+
+
+ODD_TEMPLATE = "odd_template"
+
+
+@pytest.fixture
+def odd_db(server: LocalServer) -> Iterator[Database]:
+    """A fresh database of everything legal and rare (odd_schema.sql), as superuser."""
+    known = "SELECT FROM pg_database WHERE datname = 'odd_template'"
+    admin: Database = {**server.conninfo("postgres")}
+    with psycopg.connect(**admin) as connection:
+        made = connection.execute(known).rowcount == 1
+    if not made:
+        run_sql(admin, f"CREATE DATABASE {ODD_TEMPLATE} TEMPLATE template0")
+        script = Path(__file__).with_name("odd_schema.sql").read_bytes()
+        odd: Database = {**server.conninfo(ODD_TEMPLATE)}
+        with psycopg.connect(**odd, autocommit=True) as connection:
+            connection.execute(script)
+    yield from _fresh(server, ODD_TEMPLATE)
