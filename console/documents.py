@@ -1,7 +1,8 @@
 """YAML files read into frozen dataclasses; a mistake says FILE:LINE, what was expected and found.
 
 The dataclass is the schema: its fields, types and defaults say what a file may hold. Supported:
-str, int, float, bool, Path, Literal, X | None, tuple[X, ...], dict[str, X] and other dataclasses.
+str, int, float, bool, Path, Literal, X | None, tuple[X, ...], dict[K, X], other dataclasses, and
+any class with a `from_text(str)` that raises ValueError with what it expected; K is str or such.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class _Reader:
 
     def read(self, node: yaml.Node, shape: Any, name: str) -> Any:
         origin = get_origin(shape)
+        if hasattr(shape, "from_text"):
+            return self._from_text(node, shape, name)
         if dataclasses.is_dataclass(shape):
             return self._dataclass(node, shape, name)
         if origin in (Union, types.UnionType):
@@ -70,7 +73,7 @@ class _Reader:
         if origin is tuple:
             return self._sequence(node, get_args(shape)[0], name)
         if origin is dict or origin is Mapping:
-            return self._mapping(node, get_args(shape)[1], name)
+            return self._mapping(node, get_args(shape), name)
         if origin is Literal:
             return self._literal(node, get_args(shape), name)
         return self._scalar(node, shape, name)
@@ -127,11 +130,21 @@ class _Reader:
             raise self._fail(node, name, "a list")
         return tuple(self.read(item, inner, f"{name}[{n}]") for n, item in enumerate(node.value))
 
-    def _mapping(self, node: yaml.Node, inner: Any, name: str) -> dict[str, Any]:
+    def _mapping(self, node: yaml.Node, shapes: tuple[Any, ...], name: str) -> dict[Any, Any]:
+        of_key, of_value = shapes
         return {
-            key.value: self.read(value, inner, f"{name}.{key.value}")
+            key.value if of_key is str else self._from_text(key, of_key, name): self.read(
+                value, of_value, f"{name}.{key.value}"
+            )
             for key, value in self._pairs(node, name)
         }
+
+    def _from_text(self, node: yaml.Node, shape: Any, name: str) -> Any:
+        text = self._scalar(node, str, name)
+        try:
+            return shape.from_text(text)
+        except ValueError as error:
+            raise self._fail(node, name, str(error)) from error
 
     def _literal(self, node: yaml.Node, allowed: tuple[Any, ...], name: str) -> Any:
         if isinstance(node, yaml.ScalarNode) and node.value in allowed:

@@ -7,13 +7,14 @@ verified when the session opens. Every psycopg error becomes a ConsoleError here
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors as pg
+from psycopg import sql
 
 import queries
 from console.errors import (
@@ -33,6 +34,7 @@ from queries import Query
 from queries.server import SERVER, Server
 
 Row = TypeVar("Row")
+Answer = TypeVar("Answer")
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 APPLICATION_NAME = "medianest-console"
@@ -80,9 +82,7 @@ async def open_connection(
     parameters.setdefault("connect_timeout", str(limits.connect_s))
     parameters["client_encoding"] = "UTF8"
     try:
-        connection = await psycopg.AsyncConnection.connect(
-            **parameters, autocommit=True, prepare_threshold=None
-        )
+        connection = await _opened(parameters)
     except psycopg.Error as error:
         raise explain(error, target) from error
     except UnicodeDecodeError as error:
@@ -98,6 +98,24 @@ async def open_connection(
             "Upgrade the server; PostgreSQL 12 and older are no longer maintained.",
         )
     return connection
+
+
+async def _opened(parameters: Mapping[str, Any]) -> Connection:
+    """Connect; when cancelled meanwhile, the server is still told that nobody is there."""
+    opening = asyncio.ensure_future(
+        psycopg.AsyncConnection.connect(**parameters, autocommit=True, prepare_threshold=None)
+    )
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # psycopg 3.3 leaves a half-open connection, and its slot, to the garbage collector.
+        opening.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(opening: asyncio.Future[Connection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().pgconn.finish()
 
 
 def _options(read_only: bool, limits: Limits) -> str:
@@ -157,20 +175,34 @@ class Session:
         return connection
 
     async def fetch(
-        self, query: Query[Row], parameters: Mapping[str, Any] | None = None
+        self,
+        query: Query[Row],
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        relations: Mapping[str, sql.Identifier] | None = None,
     ) -> list[Row]:
         """Ask a question. Raises ConsoleError kinds; the next call reopens a lost connection."""
+        return await self.ask(
+            lambda connection: queries.fetch(connection, query, parameters, relations=relations)
+        )
+
+    async def ask(self, question: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        """Let `question` use the connection, with errors translated as `fetch` does."""
         connection = await self.connection()
         try:
-            return await queries.fetch(connection, query, parameters)
+            return await question(connection)
         except psycopg.Error as error:
             raise explain(error, self.target) from error
 
     async def fetch_one(
-        self, query: Query[Row], parameters: Mapping[str, Any] | None = None
+        self,
+        query: Query[Row],
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        relations: Mapping[str, sql.Identifier] | None = None,
     ) -> Row:
         """Ask a question that always has one row."""
-        return (await self.fetch(query, parameters))[0]
+        return (await self.fetch(query, parameters, relations=relations))[0]
 
     async def close(self) -> None:
         if self._connection is not None:

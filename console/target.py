@@ -81,11 +81,13 @@ def from_dsn(dsn: str, name: str = "") -> Target:
     if separator and scheme not in ("postgresql", "postgres"):
         raise SettingsError(
             f"'{scheme}://' is not a PostgreSQL address.",
-            "Use postgresql://USER:PASSWORD@HOST:PORT/DATABASE; for Prisma Accelerate, its direct URL.",
+            "Use postgresql://USER:PASSWORD@HOST/DATABASE; for Prisma Accelerate, its direct URL.",
         )
     prisma: dict[str, str] = {}
     if separator:
         address, _, query = rest.partition("?")
+        if _splits_a_password(address, query):
+            raise SettingsError("The database address is not understood.", _UNREADABLE_HINT)
         pairs = parse_qsl(query, keep_blank_values=True)
         prisma = {key: value for key, value in pairs if key in PRISMA_PARAMETERS}
         kept = [(key, value) for key, value in pairs if key not in PRISMA_PARAMETERS]
@@ -104,6 +106,18 @@ def from_dsn(dsn: str, name: str = "") -> Target:
         parameters=parameters,
         schema=prisma.get("schema"),
         through_pooler=prisma.get("pgbouncer", "").lower() == "true",
+    )
+
+
+def _splits_a_password(address: str, query: str) -> bool:
+    """Whether an unencoded / or ? cut a password in two: its rest would be shown as a name."""
+    authority, _, path = address.partition("/")
+    hosts = authority.rpartition("@")[2]
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts.split(",")]
+    return (
+        "@" in path
+        or ("@" not in authority and "@" in query)
+        or any(port and not port.isdigit() for port in ports)
     )
 
 

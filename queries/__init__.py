@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any, Generic, LiteralString, TypeVar
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import class_row
 
 OLDEST_MAJOR = 13
@@ -58,9 +59,16 @@ async def fetch(
     connection: psycopg.AsyncConnection[Any],
     query: Query[Row],
     parameters: Mapping[str, Any] | None = None,
+    *,
+    relations: Mapping[str, sql.Identifier] | None = None,
 ) -> list[Row]:
-    """Ask a question; the rows come in the order the SQL gives. Raises psycopg.Error."""
-    statement = text(query, connection.info.server_version)
+    """Ask a question; the rows come in the order the SQL gives. Raises psycopg.Error.
+
+    `relations` fill the {placeholders} of a text that asks a relation whose schema may vary.
+    """
+    statement: LiteralString | sql.Composed = text(query, connection.info.server_version)
+    if relations is not None:
+        statement = sql.SQL(text(query, connection.info.server_version)).format(**relations)
     async with connection.cursor(row_factory=class_row(query.row)) as cursor:
         await cursor.execute(statement, parameters or {})
         return await cursor.fetchall()
@@ -70,7 +78,9 @@ async def fetch_one(
     connection: psycopg.AsyncConnection[Any],
     query: Query[Row],
     parameters: Mapping[str, Any] | None = None,
+    *,
+    relations: Mapping[str, sql.Identifier] | None = None,
 ) -> Row:
     """Ask a question that always has one row. Raises psycopg.Error."""
-    rows = await fetch(connection, query, parameters)
+    rows = await fetch(connection, query, parameters, relations=relations)
     return rows[0]

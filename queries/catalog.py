@@ -179,7 +179,15 @@ class IndexDefinition:
 @dataclass(frozen=True, slots=True)
 class StatisticsSince:
     reset_at: datetime | None
+    """15 and later have none until someone resets the database's statistics."""
     started_at: datetime
+    shared_reset_at: datetime | None
+    """When the cluster's own statistics began: its creation, a reset, or recovery from a crash."""
+
+    @property
+    def since(self) -> datetime:
+        """Since when use is certainly counted; it may be for longer."""
+        return self.reset_at or self.shared_reset_at or self.started_at
 
 
 RELATIONS = Query("relations", Relation)

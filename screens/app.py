@@ -73,7 +73,7 @@ class ConsoleApp(App[ExitCode]):
         self.session = Session(target)
         self.animation_level = "none"
         self._active: Tab | None = None
-        self._verdict: Severity | None = None
+        self._verdicts: dict[str, Severity] = {}
 
     def compose(self) -> ComposeResult:
         yield Banner(self.target, self.read_only)
@@ -129,15 +129,16 @@ class ConsoleApp(App[ExitCode]):
         """A short notice in the corner; server text is safe in it."""
         self.notify(text, severity="error" if error else "information", timeout=4, markup=False)
 
-    def judged(self, verdict: Severity) -> None:
-        """The Overview has a new verdict."""
-        self._verdict = verdict
+    def judged(self, tab: str, verdict: Severity) -> None:
+        """A tab has a new verdict; the banner shows the worst of all."""
+        self._verdicts[tab] = verdict
         self.link_changed(None)
 
     def link_changed(self, error: ConsoleError | None) -> None:
         """A question was answered (None), or failed."""
         lost = isinstance(error, ConnectionFailed | ReadOnlyRefused)
-        self.query_one(Banner).describe(self.session.server, self._verdict, lost)
+        worst = min(self._verdicts.values(), key=lambda verdict: verdict.rank, default=None)
+        self.query_one(Banner).describe(self.session.server, worst, lost)
 
     def action_reload(self) -> None:
         self.active_tab.action_reload()
@@ -157,7 +158,8 @@ class ConsoleApp(App[ExitCode]):
     def action_help(self) -> None:
         tab = self.active_tab
         groups = [(f"Keys on {tab.TITLE}", tab.KEYS), ("Keys everywhere", EVERYWHERE)]
-        self.push_screen(DetailDialog(f"{tab.TITLE}: help", help_body(tab.EXPLANATION, groups)))
+        body = help_body(tab.EXPLANATION, tab.FIGURES, groups)
+        self.push_screen(DetailDialog(f"{tab.TITLE}: help", body))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every tab, every key that works here, and Textual's themes and quit."""

@@ -5,6 +5,7 @@ Lower case looks; upper case or a dialog acts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textual.binding import Binding
@@ -60,10 +61,12 @@ EVERYWHERE = (
     Key("q", "quit", "quit", "Leave the console."),
 )
 
+DETAIL = Key("enter", "detail", "details", "Show everything about the selected row.")
+
 TABLE = (
     Key("s", "sort", "sort", "Sort by the next column.", shown=False),
     Key("S", "reverse", "reverse", "Reverse the order.", shown=False),
-    Key("enter", "detail", "details", "Show everything about the selected row."),
+    DETAIL,
 )
 
 TABS: dict[str, tuple[Key, ...]] = {
@@ -80,7 +83,7 @@ TABS: dict[str, tuple[Key, ...]] = {
         Key("V", "validate", "validate", "Check existing rows against the key.", acts=True),
     ),
     "checks": (
-        *TABLE,
+        DETAIL,
         Key("c", "run_one", "re-run one", "Run the selected check again."),
         Key("e", "export", "export", "Write the report to a file."),
     ),
@@ -89,3 +92,21 @@ TABS: dict[str, tuple[Key, ...]] = {
 
 def bindings(keys: tuple[Key, ...]) -> list[Binding]:
     return [key.binding() for key in keys]
+
+
+def keys_table(titles: Mapping[str, str]) -> str:
+    """Every key as a Markdown table, for the README; `titles` names the tabs by identity."""
+    rows = [
+        "| key | where | what it does |",
+        "|---|---|---|",
+        "| `1`-`9` | everywhere | Go to that tab. |",
+    ]
+    rows += [f"| `{key.name}` | everywhere | {key.meaning} |" for key in EVERYWHERE]
+    places: dict[Key, list[str]] = {}
+    for identity, title in titles.items():
+        for key in TABS[identity]:
+            places.setdefault(key, []).append(title)
+    rows += [
+        f"| `{key.name}` | {', '.join(where)} | {key.meaning} |" for key, where in places.items()
+    ]
+    return "\n".join(rows) + "\n"

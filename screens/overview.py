@@ -33,20 +33,40 @@ class OverviewTab(Tab):
     TITLE = "Overview"
     KEYS: ClassVar[tuple[Key, ...]] = TABS["overview"]
     EXPLANATION = """
-How the database is right now. The verdict is the worst of what is listed under it.
-
-connections  client backends of all databases, of those that ordinary roles may open
-             (max_connections less the reserved ones); each takes a slot.
-transactions committed and rolled back a second in this database, over the last interval.
-cache hit    blocks found in shared_buffers, of all asked for: in the last interval, and since
-             statistics were reset. The system's own cache is not counted.
-size         of this database on disk, read once a minute; growth since the console opened.
-longest tx   age of the oldest open transaction of anybody else; vacuum cannot clean up behind it.
-unvacuumed   transactions since the oldest row that is not frozen, of the age at which autovacuum
-             freezes by force (autovacuum_freeze_max_age).
-replication  standbys connected and how far behind; slots that nobody reads hold back WAL.
-archiving    whether WAL is archived, and when that last succeeded.
+How the database is right now. The verdict is the worst of what is listed under it; each line says
+what to do about it.
 """
+    FIGURES = (
+        (
+            "connections",
+            "Client backends of all databases, of those that ordinary roles may open:"
+            " max_connections less the reserved ones.",
+        ),
+        (
+            "transactions",
+            "Committed and rolled back a second in this database, over the last interval.",
+        ),
+        (
+            "cache hit",
+            "Blocks found in shared_buffers of all asked for, in the last interval and since"
+            " statistics were reset. The system's own cache is not counted.",
+        ),
+        ("size", "Of this database on disk, read once a minute; growth since the console opened."),
+        (
+            "longest tx",
+            "Age of the oldest open transaction of anybody else; vacuum cannot clean up behind it.",
+        ),
+        (
+            "unvacuumed",
+            "Transactions since the oldest row that is not frozen, as a share of the age at which"
+            " autovacuum freezes by force (autovacuum_freeze_max_age).",
+        ),
+        (
+            "replication",
+            "Standbys connected and how far behind; a slot that nobody reads holds back WAL.",
+        ),
+        ("archiving", "Whether WAL is archived, and when that last succeeded."),
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +101,7 @@ archiving    whether WAL is archived, and when that last succeeded.
         server = self.session.server
         findings = judge(value, sees_everything=bool(server and server.reads_all_stats))
         verdict = findings[0].severity if findings else Severity.OK
-        self.console.judged(verdict)
+        self.console.judged(self.IDENTITY, verdict)
         if findings != self._findings:
             self._findings = findings
             self.query_one("#verdict", Static).update(verdict_lines(verdict, findings))
@@ -139,15 +159,16 @@ class Figures:
 
 
 def verdict_lines(verdict: Severity, findings: list[Finding]) -> Text:
-    """The verdict, then each reason with what to do."""
+    """The verdict, then a line for each reason; under the worst what to do about it."""
     text = marks.badge(verdict)
+    indent = " " * (len(text) + 2)
     if not findings:
-        return text.append("  Nothing is wrong right now.", style="not reverse default")
+        return text.append("  Nothing is wrong right now.")
     for number, finding in enumerate(findings):
-        text.append("  " if number == 0 else "\n         ", style="not reverse default")
-        text.append(finding.message, style=f"not reverse {marks.style(finding.severity)}")
-        if finding.fix:
-            text.append(f"\n         → {finding.fix}", style="not reverse default")
+        text.append("  " if number == 0 else f"\n{indent}")
+        text.append(finding.message, style=marks.style(finding.severity))
+        if number == 0 and finding.fix:
+            text.append(f"\n{indent}→ {finding.fix}")
     return text
 
 

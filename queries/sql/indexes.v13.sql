@@ -39,10 +39,7 @@ SELECT i.indexrelid::bigint AS oid,
        c.relkind = 'I' AS is_partitioned,
        (SELECT h.inhparent::bigint FROM pg_inherits AS h WHERE h.inhrelid = i.indexrelid LIMIT 1)
            AS parent_oid,
-       (SELECT co.conname::text
-        FROM pg_constraint AS co
-        WHERE co.conindid = i.indexrelid AND co.contype IN ('p', 'u', 'x')
-        LIMIT 1) AS constraint_name,
+       co.conname::text AS constraint_name,
        c.reltuples::bigint AS estimated_rows,
        c.relpages::bigint * current_setting('block_size')::bigint AS estimated_bytes
 FROM pg_index AS i
@@ -50,6 +47,8 @@ JOIN pg_class AS c ON c.oid = i.indexrelid
 JOIN pg_class AS t ON t.oid = i.indrelid
 JOIN pg_namespace AS n ON n.oid = t.relnamespace
 JOIN pg_am AS am ON am.oid = c.relam
+LEFT JOIN pg_constraint AS co
+       ON co.conindid = i.indexrelid AND co.contype IN ('p', 'u', 'x')
 LEFT JOIN (SELECT DISTINCT l.relation, true AS locked FROM locked AS l) AS k
        ON k.relation = i.indrelid
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')

@@ -21,7 +21,7 @@ class Chart(PlotextPlot):
     def __init__(self, title: str, *, id: str) -> None:
         super().__init__(id=id, classes="chart")
         self._title = title
-        self._points: list[tuple[float, float]] = []
+        self._points: list[tuple[float, float]] | None = None
         self._lines: list[Text] = []
 
     def draw(self, values: Iterable[tuple[datetime, float]], length: timedelta) -> None:
@@ -46,7 +46,7 @@ class Chart(PlotextPlot):
         plot.grid(False, False)
         plot.xlim(-seconds, 0)
         plot.xticks([-seconds, 0], [f"{seconds / 60:.0f} min ago", "now"])
-        top = ceiling(max((value for _at, value in self._points), default=0.0))
+        top = ceiling(max((value for _at, value in self._points or ()), default=0.0))
         plot.ylim(0, top)
         plot.yticks([0, top / 2, top], ["0", f"{top / 2:g}", f"{top:g}"])
         if self._points:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.console import Group, RenderableType
@@ -92,15 +93,29 @@ class ConfirmDialog(ModalScreen[bool]):
         self.dismiss(False)
 
 
-def help_body(explanation: str, groups: list[tuple[str, tuple[Key, ...]]]) -> RenderableType:
-    """The text of a tab's help: what its figures mean, then its keys."""
-    parts: list[RenderableType] = [Text(explanation.strip()), Text()]
+def help_body(
+    explanation: str,
+    figures: Sequence[tuple[str, str]],
+    groups: Sequence[tuple[str, Sequence[Key]]],
+) -> RenderableType:
+    """The text of a tab's help: what it is for, what its figures mean, then its keys."""
+    parts: list[RenderableType] = [Text(" ".join(explanation.split())), Text()]
+    if figures:
+        parts += [
+            _definitions([(Text(name, "bold"), meaning) for name, meaning in figures]),
+            Text(),
+        ]
     for title, keys in groups:
-        table = Table.grid(padding=(0, 2))
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column()
-        for key in keys:
-            table.add_row(Text(key.name, style="bold"), Text(key.meaning))
         if keys:
-            parts += [Text(title, style="bold underline"), table, Text()]
+            rows = [(Text(key.name, "bold", justify="right"), key.meaning) for key in keys]
+            parts += [Text(title, "bold underline"), _definitions(rows), Text()]
     return Group(*parts)
+
+
+def _definitions(rows: Sequence[tuple[Text, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, meaning in rows:
+        table.add_row(name, Text(meaning))
+    return table

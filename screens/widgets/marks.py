@@ -22,10 +22,10 @@ def style(severity: Severity) -> str:
 def mark(severity: Severity) -> Text:
     """Glyph and word, e.g. '✗ FAIL'."""
     glyph, word, colour = _LOOK[severity]
-    return Text(f"{glyph} {word}", style=colour)
+    return Text.assemble((f"{glyph} {word}", colour))
 
 
 def badge(severity: Severity) -> Text:
     """The same, reversed, for a verdict."""
     glyph, word, colour = _LOOK[severity]
-    return Text(f" {glyph} {word} ", style=f"{colour} reverse")
+    return Text.assemble((f" {glyph} {word} ", f"{colour} reverse"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.text import Text
+from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.widgets import DataTable
 
@@ -16,7 +17,7 @@ ROW_LIMIT = 2_000
 """Rows drawn at most: beyond, a DataTable takes seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # slots and Column[Record](...) do not go together
 class Column(Generic[Record]):
     """How one column is filled, ordered and placed."""
 
@@ -37,7 +38,7 @@ class Column(Generic[Record]):
 class RecordTable(DataTable[Text], Generic[Record]):
     """Shows records by key. The cursor follows the record, not the row number."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"record-table--muted"}
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "details")]
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 
 from console.errors import ConsoleError
 from console.session import Session
-from screens.keys import Key
+from screens.keys import Key, bindings
 
 if TYPE_CHECKING:
     from screens.app import ConsoleApp
@@ -34,9 +34,15 @@ class Tab(Vertical):
     IDENTITY: ClassVar[str] = ""
     TITLE: ClassVar[str] = ""
     EXPLANATION: ClassVar[str] = ""
-    """What the figures on it mean, for `?`."""
+    """What it is for, for `?`."""
+    FIGURES: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """What each figure on it means, for `?`."""
     KEYS: ClassVar[tuple[Key, ...]] = ()
-    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """A tab's keys are bound from the one table; nothing else binds keys."""
+        cls.BINDINGS = list[BindingType](bindings(cls.KEYS))
+        super().__init_subclass__(**arguments)
 
     def __init__(self) -> None:
         super().__init__(id=self.IDENTITY, classes="tab")
@@ -156,6 +162,11 @@ class Tab(Vertical):
             self.query_one(".problem", Static).remove_class("-shown")
             self.remove_class("-stale")
         self.console.link_changed(None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Actions that change something are gone under --read-only."""
+        acting = {key.action for key in self.KEYS if key.acts}
+        return not (self.console.read_only and action in acting)
 
     def action_reload(self) -> None:
         self._forced = True

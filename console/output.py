@@ -1,0 +1,29 @@
+"""The only writer to standard output and standard error: what is asked for, and errors."""
+
+from __future__ import annotations
+
+import sys
+
+from console.errors import ConsoleError
+
+
+def write(content: str) -> None:
+    """What the user asked for, to standard output, with its own line breaks."""
+    print(content, end="", flush=True)
+
+
+def tell(line: str) -> None:
+    """A line beside the result (progress, a notice), to standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def complain(error: ConsoleError) -> None:
+    """What happened and what to do, a line each, to standard error."""
+    tell(f"{error.title}: {_on_one_line(error.message)}")
+    if error.hint:
+        tell(f"{_on_one_line(error.hint)}")
+
+
+def _on_one_line(content: str) -> str:
+    """Without what a terminal would obey: the words may come from a server."""
+    return "".join(c if c.isprintable() else " " for c in content)

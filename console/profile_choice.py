@@ -1,0 +1,54 @@
+"""Which profile a database is held against, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from console import profile as profiles
+from console.capture import HISTORY_TABLE
+from console.identifiers import TableName
+from console.profile import Profile
+from console.session import Session
+from console.target import Target
+from queries.catalog import RELATIONS
+
+_MOST = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    profile: Profile | None
+    reason: str
+    """A few words for the report."""
+
+
+async def choose(target: Target, named: str | None = None) -> Choice:
+    """The operator's profile, else the target's, else a bundled one that fits, else none.
+
+    A bundled profile fits when the schema looked at has Prisma's history and more than half of the
+    profile's tables. Raises SettingsError for a profile that cannot be used, and the errors of a
+    connection.
+    """
+    schema = target.schema
+    if named is not None:
+        return Choice(_placed(profiles.load(named), schema), "named by --profile")
+    if target.profile is not None:
+        return Choice(_placed(profiles.load(target.profile), schema), "the target's own")
+    session = Session(target)
+    try:
+        relations = await session.fetch(RELATIONS, {"schemas": None})
+    finally:
+        await session.close()
+    found = {TableName(r.schema, r.name) for r in relations if r.kind in "rp"}
+    for name in profiles.bundled_names():
+        candidate = _placed(profiles.bundled(name), schema)
+        share = len(found & set(candidate.tables)) / max(1, len(candidate.tables))
+        if TableName(candidate.schema, HISTORY_TABLE) in found and share > _MOST:
+            there = len(found & set(candidate.tables))
+            return Choice(candidate, f"recognised by {HISTORY_TABLE} and {there} of its tables")
+    return Choice(None, "none was named and none that is bundled fits")
+
+
+def _placed(profile: Profile, schema: str | None) -> Profile:
+    """A Prisma URL's schema is where the application, and so the profile, lives."""
+    return profiles.relocated(profile, schema) if schema else profile
