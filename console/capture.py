@@ -55,6 +55,7 @@ class Structure:
     def locked(self) -> frozenset[TableName]:
         """Tables under an ACCESS EXCLUSIVE lock, whose expressions could not be read."""
         oids = {index.table_oid for index in self.catalog.indexes if index.locked}
+        oids |= {column.relation_oid for column in self.catalog.columns if column.default_unread}
         oids |= {c.table_oid for c in self.catalog.constraints if c.locked and c.type != "f"}
         oids |= {
             index.table_oid

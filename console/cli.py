@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from console.settings import Settings
     from console.target import Target
 
-COMMANDS = ("demo", "check", "profile")
+COMMANDS = ("demo", "check", "profile", "backup", "doctor")
 """Modules of console.commands, in the order of the help."""
 
 _BROKEN_PIPE = 141
@@ -115,6 +115,10 @@ def open_app(options: argparse.Namespace) -> ExitCode:
 
 def launch(target: Target, settings: Settings, *, read_only: bool) -> ExitCode:
     """Run the app until it is left: the one place where console knows of screens."""
+    import logging
+
     from screens.app import run
 
+    # A line on standard error would be written over the screen.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     return run(target, settings, read_only=read_only)

@@ -9,8 +9,10 @@ from pathlib import Path
 import platformdirs
 
 from console import documents
+from console.backup.policy import BackupSettings
 from console.errors import SettingsError
 from console.target import Target, from_dsn, from_environment, with_password_file
+from console.tools import ToolSettings
 
 APPLICATION = "medianest-console"
 
@@ -47,6 +49,8 @@ class Settings:
     """How often live figures are read, from 0.5 to 60 seconds."""
     read_only: bool = False
     """Leave out every action that changes something."""
+    backups: BackupSettings = field(default_factory=BackupSettings)
+    tools: ToolSettings = field(default_factory=ToolSettings)
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.refresh_seconds <= 60:

@@ -51,6 +51,8 @@ class Column:
     not_null: bool
     default_expression: str | None
     """The default's or the generated column's expression."""
+    default_unread: bool
+    """There is one, but an ACCESS EXCLUSIVE lock on the table kept it from being read."""
     identity: str
     """'' none, a always, d by default."""
     generated: str

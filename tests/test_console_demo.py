@@ -403,7 +403,7 @@ def test_a_demo_ended_by_a_signal_leaves_no_process(
         process.wait(20)
     assert process.returncode != 0
     directory = options.directory
-    assert wait_until(lambda: processes_in(directory) == [], 3.0), processes_in(directory)
+    assert wait_until(lambda: processes_in(directory) == [], 15.0), processes_in(directory)
 
 
 def test_a_taken_directory_is_left_alone(server_directory: Path) -> None:

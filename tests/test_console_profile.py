@@ -12,7 +12,7 @@ from conftest import Database, run_sql
 
 from console.capture import capture_from
 from console.checks import run
-from console.errors import SettingsError
+from console.errors import ActionRefused, SettingsError
 from console.findings import Severity
 from console.identifiers import TableName
 from console.key_definition import ForeignKey
@@ -259,3 +259,17 @@ async def test_an_empty_database_is_made_whole_by_the_reports_own_sql(empty_db: 
             break
     assert report.verdict is Severity.OK, report.findings[0]
     assert (await captured(empty_db)).tables == profile.tables
+
+
+async def test_a_table_whose_defaults_are_locked_away_is_not_captured_without_them(
+    empty_db: Database,
+) -> None:
+    run_sql(empty_db, "CREATE TABLE plain (n int DEFAULT 7)")
+    with psycopg.connect(**empty_db) as holder:
+        holder.execute("LOCK TABLE plain IN ACCESS EXCLUSIVE MODE")
+        session = Session(Target("test", empty_db))
+        try:
+            with pytest.raises(ActionRefused):
+                await capture_from(session, "locked")
+        finally:
+            await session.close()

@@ -38,7 +38,7 @@ def test_every_tab_by_its_number_at_80_by_24(prisma_url: str) -> None:
         terminal.wait("1 Overview", "connections", "of 97", "now")
         for key, words in (
             ("2", ("users", "media_requests")),
-            ("3", ("users_email_key",)),
+            ("3", ("accounts_pkey", "6 of 6 critical")),
             ("4", ("accounts_user_id_fkey",)),
             ("5", ("8/8",)),
         ):

@@ -311,6 +311,7 @@ def fill(
     for table in _TABLES:
         on_progress(f"analysing {table}", None)
         connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table)))
+    connection.execute("ANALYZE _prisma_migrations")
 
 
 def _copy(connection: psycopg.Connection[Any], table: str, rows: Iterator[str]) -> None:

@@ -13,6 +13,7 @@ SELECT a.attrelid::bigint AS relation_oid,
        a.attnotnull AS not_null,
        CASE WHEN a.atthasdef AND a.attrelid NOT IN (SELECT l.relation FROM locked AS l)
             THEN pg_get_expr(d.adbin, d.adrelid) END AS default_expression,
+       a.atthasdef AND a.attrelid IN (SELECT l.relation FROM locked AS l) AS default_unread,
        a.attidentity::text AS identity,
        a.attgenerated::text AS generated,
        CASE WHEN a.attcollation <> t.typcollation

@@ -15,6 +15,8 @@ from console.target import Target
 from queries.server import Server
 from screens.widgets import marks
 
+PLACE_WIDTH = 28
+
 
 class Banner(Static):
     """Target, server, role and verdict, in one line that changes only when they do."""
@@ -40,13 +42,18 @@ class Banner(Static):
         else:
             line.append(" … ", "reverse")
         line.append(f" {server.database if server else self._target.dbname}", "bold")
-        line.append(f" @ {self._target.place}", "dim")
+        line.append(f" @ {_short(self._target.place)}", "dim")
         if server is not None:
             line.append(f" · PostgreSQL {server.version.partition(' ')[0]} · {server.role}")
             if server.in_recovery:
                 line.append(" · standby", "yellow")
         line.append(" · read-only" if self._read_only else "", "dim")
         return line
+
+
+def _short(place: str) -> str:
+    """A place that leaves room for the rest: a long socket path by its end."""
+    return place if len(place) <= PLACE_WIDTH else f"…{place[1 - PLACE_WIDTH :]}"
 
 
 class TabStrip(Static):
@@ -70,8 +77,8 @@ class TabStrip(Static):
         if sum(map(len, full)) <= self.size.width:
             return full
         return [
-            label if number == self.active else f" {number} {title[:4].rstrip()} "
-            for number, (label, title) in enumerate(zip(full, self._titles, strict=True))
+            label if number == self.active + 1 else f" {number} {title[:4].rstrip()} "
+            for number, (label, title) in enumerate(zip(full, self._titles, strict=True), 1)
         ]
 
     def render(self) -> Text:

@@ -1,0 +1,353 @@
+"""medianest-console backup: make, prove, list and prune backups."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from console.errors import ActionRefused, ExitCode
+
+if TYPE_CHECKING:
+    from console.backup.manifest import Tier, Verdict
+    from console.backup.store import Backup, Store
+    from console.settings import Settings
+    from console.target import Target
+
+_TIERS = ("daily", "weekly", "monthly", "pre-deployment", "manual")
+_EPILOG = (
+    "Exit code: 0 done and proven, 2 a backup or its proof failed, 3 it could not be verified or"
+    " could not be begun, also a mistake in the command line or the settings, 130 interrupted."
+)
+
+
+def register(commands: Any) -> None:
+    parser = commands.add_parser(
+        "backup",
+        help="make, verify, drill, list and prune backups",
+        description="Backups that are published whole or not at all, and proven.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _register_making(actions)
+    _register_proving(actions)
+    _register_keeping(actions)
+
+
+def _action(actions: Any, name: str, run: Any, words: str) -> Any:
+    from console.cli import add_target_options
+
+    parser = actions.add_parser(
+        name, help=words, description=words[:1].upper() + words[1:] + ".", allow_abbrev=False
+    )
+    add_target_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _register_making(actions: Any) -> None:
+    create = _action(actions, "create", run_create, "make a backup and verify it")
+    create.add_argument(
+        "--tier", choices=_TIERS, default="manual", help="decides how long it stays"
+    )
+    create.add_argument("--note", default="", metavar="TEXT", help="kept in the manifest")
+    create.add_argument("--no-verify", action="store_true", help="leave it unverified")
+    adopt = _action(actions, "adopt", run_adopt, "take a dump file into history")
+    adopt.add_argument("path", type=Path, metavar="PATH", help="a file or directory of pg_dump")
+    adopt.add_argument("--tier", choices=_TIERS, help="instead of the one the name says")
+    adopt.add_argument("--note", default="", metavar="TEXT", help="kept in the manifest")
+    adopt.add_argument("--link", action="store_true", help="hard link instead of copying")
+    due = _action(actions, "run-due", run_due, "make a backup if one is due, then prune")
+    due.add_argument("--dry-run", action="store_true", help="only say what is due")
+
+
+def _register_proving(actions: Any) -> None:
+    verify = _action(actions, "verify", run_verify, "prove a backup by reading all of it")
+    verify.add_argument(
+        "id", nargs="?", metavar="ID", help="all that are not verified yet, when left out"
+    )
+    drill = _action(actions, "drill", run_drill, "restore into a scratch database and compare")
+    drill.add_argument("id", nargs="?", default="latest", metavar="ID", help="default: latest")
+    drill.add_argument(
+        "--on",
+        choices=["server", "temporary"],
+        default="server",
+        help="the target's server, or one of our own",
+    )
+    drill.add_argument("--jobs", type=int, metavar="N", help="parallel sessions of pg_restore")
+
+
+def _register_keeping(actions: Any) -> None:
+    listing = _action(actions, "list", run_list, "show the history of backups")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    show = _action(actions, "show", run_show, "show all that is known of a backup")
+    show.add_argument("id", metavar="ID", help="an id, its beginning, or latest")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    prune = _action(actions, "prune", run_prune, "remove backups that retention lets go")
+    prune.add_argument("--dry-run", action="store_true", help="only say what and why")
+    for name, words in (("hold", "keep a backup until released"), ("release", "hold no longer")):
+        held = _action(actions, name, run_hold, words)
+        held.add_argument("id", metavar="ID", help="an id, its beginning, or latest")
+        held.set_defaults(held=name == "hold")
+
+
+def _open(options: argparse.Namespace) -> tuple[Settings, Target, Store]:
+    from console.backup.store import Store
+    from console.commands.target import settings_and_target
+
+    settings, target = settings_and_target(options)
+    return settings, target, Store(settings.backups.directory)
+
+
+def _may_change(options: argparse.Namespace, settings: Settings) -> None:
+    if options.read_only or settings.read_only:
+        raise ActionRefused("This changes something, and --read-only is set.", "Leave it out.")
+
+
+def run_create(options: argparse.Namespace) -> ExitCode:
+    from console.backup.manifest import Tier
+
+    settings, target, store = _open(options)
+    making = _create(settings, target, store, Tier(options.tier), options.note, options.no_verify)
+    return _wait_for(making)
+
+
+async def _create(
+    settings: Settings, target: Target, store: Store, tier: Tier, note: str, unverified: bool
+) -> ExitCode:
+    from console.backup.dump import create_backup
+    from console.backup.snapshot import server_major
+    from console.backup.verify import verify
+    from console.tools import find_tools
+
+    tools = await find_tools(await server_major(target), settings.tools, target=target)
+    report = _PhaseReport()
+    backup = await create_backup(
+        target, store, settings.backups, tools, tier=tier, note=note, report=report
+    )
+    if not unverified:
+        report.tell("verifying")
+        backup = await verify(store, backup, settings.tools)
+    _tell_details(backup, settings)
+    return ExitCode.OK if unverified else _exit_code(backup.verdict)
+
+
+class _PhaseReport:
+    """A line to standard error whenever a new phase begins."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+
+    def __call__(self, progress: Any) -> None:
+        self.tell(progress.phase)
+
+    def tell(self, phase: str) -> None:
+        from console.output import tell
+
+        if phase != self._phase:
+            self._phase = phase
+            tell(f"{phase} ...")
+
+
+def _exit_code(verdict: Verdict) -> ExitCode:
+    from console.backup.manifest import Verdict
+
+    return {
+        Verdict.PASS: ExitCode.OK,
+        Verdict.FAIL: ExitCode.FAILURES,
+        Verdict.COULD_NOT_VERIFY: ExitCode.UNKNOWN,
+    }[verdict]
+
+
+def _tell_details(backup: Backup, settings: Settings) -> None:
+    from datetime import UTC, datetime
+
+    from console.backup.describe import details
+    from console.output import write
+
+    write(details(backup, settings.backups.retention, datetime.now(UTC)))
+
+
+def _wait_for(work: Any) -> ExitCode:
+    """Run a coroutine; SIGTERM and SIGHUP cancel it, so that it leaves nothing half done."""
+    import asyncio
+    import signal
+
+    async def main() -> ExitCode:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        code: ExitCode = await task
+        return code
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def run_adopt(options: argparse.Namespace) -> ExitCode:
+    from console.backup.adopt import adopt
+    from console.backup.manifest import Tier
+    from console.backup.verify import verify
+
+    settings, target, store = _open(options)
+
+    async def work() -> ExitCode:
+        backup = await adopt(
+            store,
+            target.name,
+            options.path,
+            settings.tools,
+            tier=Tier(options.tier) if options.tier else None,
+            note=options.note,
+            link=options.link,
+        )
+        backup = await verify(store, backup, settings.tools)
+        _tell_details(backup, settings)
+        return _exit_code(backup.verdict)
+
+    return _wait_for(work())
+
+
+def run_due(options: argparse.Namespace) -> ExitCode:
+    from datetime import UTC, datetime
+
+    from console.backup.prune import prune
+    from console.backup.schedule import due
+    from console.output import write
+
+    settings, target, store = _open(options)
+    tier = due(store.backups(target.name), settings.backups.schedule, datetime.now(UTC))
+    if tier is None or options.dry_run:
+        write(f"A {tier} backup is due.\n" if tier else "Nothing is due.\n")
+        return ExitCode.OK
+    code = _wait_for(_create(settings, target, store, tier, "", False))
+    if code is ExitCode.OK:
+        prune(store, target.name, settings.backups.retention, dry_run=False)
+    return code
+
+
+def run_verify(options: argparse.Namespace) -> ExitCode:
+    from console.backup.verify import verify
+    from console.output import tell
+
+    settings, target, store = _open(options)
+    backups = store.backups(target.name)
+    chosen = (
+        [store.find(options.id, target.name)]
+        if options.id
+        else [backup for backup in backups if backup.verification is None]
+    )
+
+    async def work() -> ExitCode:
+        codes = []
+        for backup in chosen:
+            verified = await verify(store, backup, settings.tools)
+            _tell_details(verified, settings)
+            codes.append(_exit_code(verified.verdict))
+        return _worst(codes)
+
+    if not chosen:
+        tell("Every backup was verified already.")
+    return _wait_for(work())
+
+
+def _worst(codes: list[ExitCode]) -> ExitCode:
+    order = (ExitCode.FAILURES, ExitCode.UNKNOWN)
+    return next((code for code in order if code in codes), ExitCode.OK)
+
+
+def run_drill(options: argparse.Namespace) -> ExitCode:
+    from console.backup.drill import DrillOptions, drill
+
+    settings, target, store = _open(options)
+    if options.on == "server":
+        _may_change(options, settings)
+    backup = store.find(options.id, target.name)
+    drill_options = DrillOptions(place=options.on, jobs=options.jobs or settings.backups.jobs)
+    report = _PhaseReport()
+
+    async def work() -> ExitCode:
+        drilled = await drill(
+            store, backup, target, settings.backups, settings.tools, drill_options, report
+        )
+        _tell_details(drilled, settings)
+        if drilled.drill is None:
+            return ExitCode.UNKNOWN
+        return _exit_code(drilled.drill.verdict)
+
+    return _wait_for(work())
+
+
+def run_list(options: argparse.Namespace) -> ExitCode:
+    import json
+    from datetime import UTC, datetime
+
+    from console.backup.describe import as_json, table
+    from console.backup.history import remarks
+    from console.findings import Severity
+    from console.output import tell, write
+
+    settings, target, store = _open(options)
+    backups = store.backups(target.name)
+    policy = settings.backups.retention
+    if options.json:
+        write(
+            json.dumps([as_json(b, policy) for b in backups], indent=1, ensure_ascii=False) + "\n"
+        )
+        return ExitCode.OK
+    now = datetime.now(UTC)
+    if backups:
+        write(table(backups, policy, now))
+    for finding in remarks(backups, now):
+        if finding.severity is not Severity.OK:
+            tell(f"{finding.severity}: {finding.message}")
+    return ExitCode.OK
+
+
+def run_show(options: argparse.Namespace) -> ExitCode:
+    import json
+
+    from console.backup.describe import as_json
+    from console.output import write
+
+    settings, target, store = _open(options)
+    backup = store.find(options.id, target.name)
+    if options.json:
+        content = as_json(backup, settings.backups.retention)
+        write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    else:
+        _tell_details(backup, settings)
+    return ExitCode.OK
+
+
+def run_prune(options: argparse.Namespace) -> ExitCode:
+    from console.backup.describe import plan
+    from console.backup.prune import prune
+    from console.output import tell, write
+    from console.units import size
+
+    settings, target, store = _open(options)
+    if not options.dry_run:
+        _may_change(options, settings)
+    pruned = prune(store, target.name, settings.backups.retention, dry_run=options.dry_run)
+    write(plan(pruned.decisions))
+    if not options.dry_run:
+        tell(f"Removed {len(pruned.removed)} backups, {size(pruned.freed_bytes)}.")
+    return ExitCode.OK
+
+
+def run_hold(options: argparse.Namespace) -> ExitCode:
+    from dataclasses import replace
+
+    from console.output import write
+
+    settings, target, store = _open(options)
+    _may_change(options, settings)
+    backup = store.find(options.id, target.name)
+    store.change_record(backup, lambda record: replace(record, held=options.held))
+    write(f"{backup.id} is {'held' if options.held else 'released'}.\n")
+    return ExitCode.OK
