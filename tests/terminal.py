@@ -30,7 +30,7 @@ class Terminal:
             command[0],
             list(command[1:]),
             dimensions=(lines, columns),
-            env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
+            env={**_inherited(), "TERM": "xterm-256color", **(environment or {})},
             timeout=None,
         )
 
@@ -93,3 +93,8 @@ class Terminal:
         self.received += len(data)
         self._stream.feed(data)
         return True
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment without a size of the terminal, which would outrank the real one."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
