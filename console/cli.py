@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from console.settings import Settings
     from console.target import Target
 
-COMMANDS = ("demo", "check", "profile", "backup", "doctor")
+COMMANDS = (
+    "demo",
+    "check",
+    "activity",
+    "replay",
+    "diagnose",
+    "explain",
+    "profile",
+    "backup",
+    "doctor",
+)
 """Modules of console.commands, in the order of the help."""
 
 _BROKEN_PIPE = 141

@@ -191,6 +191,8 @@ class Profile:
     tables: Mapping[TableName, Table] = field(default_factory=dict)
     migrations: Migrations | None = None
     limits: ProfileLimits = ProfileLimits()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings the server should have, as postgresql.conf writes them."""
 
     @property
     def schemas(self) -> frozenset[str]:
@@ -254,6 +256,8 @@ def dump(profile: Profile) -> str:
     if profile.schema != "public":
         document["schema"] = profile.schema
     document["limits"] = {f.name: getattr(profile.limits, f.name) for f in fields(profile.limits)}
+    if profile.settings:
+        document["settings"] = dict(profile.settings)
     if profile.migrations is not None:
         document["migrations"] = _migrations_document(profile.migrations, profile.schema)
     document["tables"] = {

@@ -15,6 +15,8 @@ from console.findings import Evidence, Finding, Severity, worst
 FORMAT_VERSION = 1
 
 _WIDTH = 80
+_LINES_OF_A_CATEGORY = 6
+"""Sound checks of a category with more of them are named together."""
 _WORDS = {
     Severity.FAILURE: "FAIL",
     Severity.UNKNOWN: "UNKN",
@@ -101,20 +103,45 @@ class Report:
 
 
 def text(report: Report) -> str:
-    """80 columns: the verdict, a line a check, then each finding with its reason and its fix."""
+    """80 columns: the verdict, a line a check, then each finding with its reason and its fix.
+
+    Checks that are well share a paragraph where their category has many of them.
+    """
     lines = [
         report.headline,
         *textwrap.wrap(_context(report), _WIDTH),
         "",
     ]
-    title_width = max((len(result.title) for result in report.results), default=0)
-    for result in report.results:
+    condensed = _condensed(report.results)
+    shown = [result for result in report.results if id(result) not in condensed]
+    title_width = max((len(result.title) for result in shown), default=0)
+    for result in shown:
         head = f"{_WORDS[result.severity]:4}  {result.title:{title_width}}  "
         lines += _wrapped(result.summary, head, " " * len(head))
+    lines += _sound_lines(result for result in report.results if id(result) in condensed)
     for finding in report.findings:
         if finding.severity is not Severity.OK:
             lines += ["", *_finding_lines(finding)]
     return "\n".join(lines) + "\n"
+
+
+def _condensed(results: Iterable[CheckResult]) -> set[int]:
+    """The ids of results that share a line: the sound ones of a category that has many."""
+    sound: dict[str, list[CheckResult]] = {}
+    for result in results:
+        if result.severity is Severity.OK:
+            sound.setdefault(result.id.partition(".")[0], []).append(result)
+    return {id(one) for many in sound.values() if len(many) > _LINES_OF_A_CATEGORY for one in many}
+
+
+def _sound_lines(results: Iterable[CheckResult]) -> Iterable[str]:
+    """A paragraph a category: how many of its checks are well, and which."""
+    by_category: dict[str, list[str]] = {}
+    for result in results:
+        by_category.setdefault(result.id.partition(".")[0], []).append(result.title)
+    for category, titles in by_category.items():
+        words = f"{category}, {len(titles)} checks: {', '.join(titles)}"
+        yield from _wrapped(words, f"{_WORDS[Severity.OK]:4}  ", " " * 6)
 
 
 def _context(report: Report) -> str:

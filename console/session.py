@@ -42,10 +42,14 @@ APPLICATION_NAME = "medianest-console"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long the server may keep a session waiting, in milliseconds; 0 is without limit."""
+    """How long the server may keep a session waiting, in milliseconds; 0 is without limit.
 
-    statement_ms: int = 5_000
-    lock_ms: int = 300
+    None leaves what the server, the database or the role gives.
+    """
+
+    statement_ms: int | None = 5_000
+    lock_ms: int | None = 300
+    idle_in_transaction_ms: int | None = 60_000
     connect_s: int = 5
     """Seconds until a connection that is not made is given up."""
 
@@ -55,13 +59,20 @@ BROWSING = Limits()
 
 @asynccontextmanager
 async def connect(
-    target: Target, *, read_only: bool = True, limits: Limits = BROWSING
+    target: Target,
+    *,
+    read_only: bool = True,
+    limits: Limits = BROWSING,
+    plans_as_usual: bool = False,
 ) -> AsyncIterator[Connection]:
     """An autocommit connection, closed at the end. Raises ConsoleError kinds for every failure.
 
+    `plans_as_usual` leaves search_path, JIT and parallelism as the role's own sessions have them.
     Errors inside the block are translated too, so callers see no psycopg.Error.
     """
-    connection = await open_connection(target, read_only=read_only, limits=limits)
+    connection = await open_connection(
+        target, read_only=read_only, limits=limits, plans_as_usual=plans_as_usual
+    )
     try:
         yield connection
     except psycopg.Error as error:
@@ -71,12 +82,19 @@ async def connect(
 
 
 async def open_connection(
-    target: Target, *, read_only: bool = True, limits: Limits = BROWSING
+    target: Target,
+    *,
+    read_only: bool = True,
+    limits: Limits = BROWSING,
+    plans_as_usual: bool = False,
 ) -> Connection:
     """Like `connect`, for a caller that closes the connection itself."""
     parameters: dict[str, Any] = dict(target.parameters)
+    own = _options(read_only, limits) if plans_as_usual else _options(read_only, limits) | _QUIET
     parameters["options"] = " ".join(
-        part for part in (parameters.get("options", ""), _options(read_only, limits)) if part
+        part
+        for part in (parameters.get("options", ""), *(f"-c {k}={v}" for k, v in own.items()))
+        if part
     )
     parameters.setdefault("application_name", APPLICATION_NAME)
     parameters.setdefault("connect_timeout", str(limits.connect_s))
@@ -118,19 +136,23 @@ def _close_late(opening: asyncio.Future[Connection]) -> None:
         opening.result().pgconn.finish()
 
 
-def _options(read_only: bool, limits: Limits) -> str:
-    settings = {
+def _options(read_only: bool, limits: Limits) -> dict[str, str | int]:
+    own: dict[str, str | int | None] = {
         "default_transaction_read_only": "on" if read_only else "off",
         "statement_timeout": limits.statement_ms,
         "lock_timeout": limits.lock_ms,
-        "idle_in_transaction_session_timeout": 60_000,
-        # Only system objects are found by bare names, so no user's function can stand in for one.
-        "search_path": "pg_catalog",
+        "idle_in_transaction_session_timeout": limits.idle_in_transaction_ms,
         "timezone": "UTC",
-        "jit": "off",
-        "max_parallel_workers_per_gather": 0,
     }
-    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+    return {name: setting for name, setting in own.items() if setting is not None}
+
+
+_QUIET: dict[str, str | int] = {
+    # Only system objects are found by bare names, so no user's function can stand in for one.
+    "search_path": "pg_catalog",
+    "jit": "off",
+    "max_parallel_workers_per_gather": 0,
+}
 
 
 class Session:

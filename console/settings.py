@@ -36,6 +36,8 @@ class TargetSettings:
     """A file whose first line is the password."""
     profile: str | None = None
     """A bundled profile's name (medianest) or the path of a profile file."""
+    migrations: Path | None = None
+    """The folder of Prisma's migrations, usually a project's prisma/migrations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def _named(settings: Settings, name: str) -> Target:
             f"There is no target '{name}' in the settings.", f"Known targets: {known}."
         )
     entry = settings.targets[name]
-    target = replace(from_dsn(entry.url, name), profile=entry.profile)
+    target = replace(from_dsn(entry.url, name), profile=entry.profile, migrations=entry.migrations)
     if entry.password_file is not None:
         target = with_password_file(target, entry.password_file)
     return target

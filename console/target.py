@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
@@ -39,6 +39,8 @@ class Target:
     profile: str | None = None
     """A bundled profile's name or the path of a profile file."""
     through_pooler: bool = False
+    migrations: Path | None = None
+    """The folder of Prisma's migrations."""
 
     @property
     def effective(self) -> dict[str, str]:
@@ -149,7 +151,7 @@ def with_password_file(target: Target, path: Path) -> Target:
             f"The password file {path} is empty.", "Put the password on its first line."
         )
     parameters = {**target.parameters, "password": lines[0]}
-    return Target(target.name, parameters, target.schema, target.profile, target.through_pooler)
+    return replace(target, parameters=parameters)
 
 
 def from_environment(environ: Mapping[str, str]) -> Target:

@@ -33,6 +33,8 @@ class TabEntry:
 
     identity: str
     title: str
+    short: str
+    """Its name where the terminal is narrow."""
     module: str
     name: str
 
@@ -42,11 +44,15 @@ class TabEntry:
 
 
 TABS = (
-    TabEntry("overview", "Overview", "screens.overview", "OverviewTab"),
-    TabEntry("schema", "Schema", "screens.schema", "SchemaTab"),
-    TabEntry("indexes", "Indexes", "screens.indexes", "IndexesTab"),
-    TabEntry("foreign_keys", "Foreign keys", "screens.foreign_keys", "ForeignKeysTab"),
-    TabEntry("checks", "Checks", "screens.checks", "ChecksTab"),
+    TabEntry("overview", "Overview", "Over", "screens.overview", "OverviewTab"),
+    TabEntry("schema", "Schema", "Schema", "screens.schema", "SchemaTab"),
+    TabEntry("indexes", "Indexes", "Index", "screens.indexes", "IndexesTab"),
+    TabEntry("foreign_keys", "Foreign keys", "FKs", "screens.foreign_keys", "ForeignKeysTab"),
+    TabEntry("checks", "Checks", "Check", "screens.checks", "ChecksTab"),
+    TabEntry("timings", "Timings", "Time", "screens.timings", "TimingsTab"),
+    TabEntry("activity", "Activity", "Act", "screens.activity", "ActivityTab"),
+    TabEntry("backups", "Backups", "Back", "screens.backups", "BackupsTab"),
+    TabEntry("plans", "Plans", "Plans", "screens.plans", "PlansTab"),
 )
 
 SMALLEST = Size(60, 15)
@@ -77,7 +83,7 @@ class ConsoleApp(App[ExitCode]):
 
     def compose(self) -> ComposeResult:
         yield Banner(self.target, self.read_only)
-        yield TabStrip([entry.title for entry in TABS])
+        yield TabStrip([(entry.title, entry.short) for entry in TABS])
         yield Container(id="body")
         yield Static(
             f"The console needs {SMALLEST.width} columns and {SMALLEST.height} lines.",

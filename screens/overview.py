@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -14,6 +15,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from console import units
+from console.backup.history import Newest, newest_proven
+from console.backup.store import Store
 from console.findings import Finding, Severity
 from console.overview import HISTORY, History, Rates, cache_hit_ratio, judge
 from console.session import APPLICATION_NAME
@@ -23,8 +26,8 @@ from screens.widgets import marks
 from screens.widgets.chart import Chart
 from screens.widgets.tab import Tab
 
-SIZE_EVERY = timedelta(minutes=1)
-"""pg_database_size reads every file's length: once a minute is enough."""
+SLOW_EVERY = timedelta(minutes=1)
+"""pg_database_size reads every file's length, and backups are files: once a minute is enough."""
 
 
 class OverviewTab(Tab):
@@ -65,6 +68,8 @@ what to do about it.
             "replication",
             "Standbys connected and how far behind; a slot that nobody reads holds back WAL.",
         ),
+        ("last backup", "The newest one that was verified, by the backup directory."),
+        ("restore drill", "When a backup was last restored for trial, and how long that took."),
         ("archiving", "Whether WAL is archived, and when that last succeeded."),
     )
 
@@ -72,8 +77,9 @@ what to do about it.
         super().__init__()
         self.history = History()
         self._findings: list[Finding] | None = None
+        self._backups = Newest(None, None)
         self._shown: Figures | None = None
-        self._size_due = datetime.min.replace(tzinfo=UTC)
+        self._slow_due = datetime.min.replace(tzinfo=UTC)
 
     @property
     def interval(self) -> float | None:
@@ -91,9 +97,11 @@ what to do about it.
 
     async def load(self) -> Sample:
         sample = await self.session.fetch_one(OVERVIEW, {"own_name": APPLICATION_NAME})
-        if sample.at >= self._size_due:
+        if sample.at >= self._slow_due:
             self.history.add_size(await self.session.fetch_one(DATABASE_SIZE))
-            self._size_due = sample.at + SIZE_EVERY
+            store = Store(self.console.settings.backups.directory)
+            self._backups = await asyncio.to_thread(newest_proven, store, self.console.target.name)
+            self._slow_due = sample.at + SLOW_EVERY
         return sample
 
     def show(self, value: Sample) -> None:
@@ -118,12 +126,14 @@ what to do about it.
             transactions_line(latest),
             cache_line(sample, latest),
             size_line(size, self.history.growth_per_hour),
+            backup_line(self._backups, sample),
         ]
         right = [
             longest_line(sample),
             unvacuumed_line(sample),
             replication_line(sample),
             archiving_line(sample),
+            drill_line(self._backups, sample),
         ]
         return Figures(left, right)
 
@@ -213,7 +223,7 @@ def longest_line(sample: Sample) -> Figure:
 def unvacuumed_line(sample: Sample) -> Figure:
     share = sample.oldest_xid_age / sample.freeze_max_age
     text = Text(f"{units.count(sample.oldest_xid_age)} tx")
-    text.append(f"  {units.percent(share)} of freeze age", style="dim")
+    text.append(f"  {units.percent(share)} of freeze", style="dim")
     return "unvacuumed", text
 
 
@@ -228,6 +238,21 @@ def replication_line(sample: Sample) -> Figure:
     if sample.inactive_slots:
         text.append(f", {sample.inactive_slots} slot(s) idle", style="yellow")
     return "replication", text
+
+
+def backup_line(newest: Newest, sample: Sample) -> Figure:
+    if newest.verified is None:
+        return "last backup", Text("none verified", style="yellow")
+    return "last backup", Text(f"{units.age(newest.verified.made_at, sample.at)}, verified")
+
+
+def drill_line(newest: Newest, sample: Sample) -> Figure:
+    drill = newest.drilled.drill if newest.drilled else None
+    if drill is None:
+        return "restore drill", Text("never", style="yellow")
+    text = Text(units.age(drill.at, sample.at))
+    text.append(f"  in {units.duration(drill.restore_seconds)}", style="dim")
+    return "restore drill", text
 
 
 def archiving_line(sample: Sample) -> Figure:

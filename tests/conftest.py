@@ -22,6 +22,7 @@ from console.demo import sample
 from console.demo.migrations import apply_migrations
 from console.errors import CommandFailed
 from console.local_server import LocalServer, find_binaries
+from console.target import Target
 
 Database = dict[str, Any]
 
@@ -135,6 +136,14 @@ def medianest_db(server: LocalServer) -> Iterator[Database]:
     """A fresh MediaNest with its three migrations and the small sample data, as superuser."""
     _ensure_template(server)
     yield from _fresh(server, TEMPLATE)
+
+
+@pytest.fixture
+def medianest18(server18: LocalServer) -> Iterator[Target]:
+    """MediaNest on 18 alone, for pictures, which are of one version."""
+    _ensure_template(server18)
+    for database in _fresh(server18, TEMPLATE):
+        yield Target("medianest", database, profile="medianest")
 
 
 @pytest.fixture

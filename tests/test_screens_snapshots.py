@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import builders
 import pytest
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
+from textual.widgets._footer import FooterKey
 
 from console.errors import ConnectionFailed
+from console.foreign_keys import read_foreign_keys
+from console.index_health import critical_of, read_indexes
+from console.profile import bundled
+from console.schema import read_inventory
+from console.session import Session
 from console.settings import Settings
 from console.target import Target
+from queries.catalog import RelationSize
 from queries.overview import DatabaseSize
 from screens.app import TABS, ConsoleApp
 from screens.checks import ChecksTab
+from screens.foreign_keys import ForeignKeysTab
+from screens.indexes import IndexesTab
 from screens.overview import OverviewTab
+from screens.schema import Reading, SchemaTab
 
 SIZES = [(80, 24), (140, 40)]
 Compare = Callable[..., bool]
@@ -43,10 +55,23 @@ def on_tab(identity: str, *keys: str) -> Callable[[Pilot[Any]], Any]:
     number = next(n for n, entry in enumerate(TABS, 1) if entry.identity == identity)
 
     async def press(pilot: Pilot[Any]) -> None:
-        await pilot.press(str(number), *keys)
-        await pilot.pause(0.1)
+        await pilot.press(str(number))
+        await settled(pilot)
+        await pilot.press(*keys)
+        await settled(pilot)
 
     return press
+
+
+async def settled(pilot: Pilot[Any]) -> None:
+    """The tab has answered, and the footer, which is made anew with the focus, is there."""
+    app = pilot.app
+    assert isinstance(app, ConsoleApp)
+    while app.active_tab.loaded_at is None and app.active_tab._last_failure is None:
+        await pilot.pause(0.05)
+    await pilot.pause(0.1)
+    while not app.screen.query(FooterKey) and not isinstance(app.screen, ModalScreen):
+        await pilot.pause(0.05)
 
 
 @pytest.fixture
@@ -72,7 +97,7 @@ def test_the_overview_of_a_healthy_database(
     snap_compare: Compare, overview: ConsoleApp, size: tuple[int, int]
 ) -> None:
     """An OK verdict, eight figures in two columns, two charts that are not empty."""
-    assert snap_compare(overview, terminal_size=size)
+    assert snap_compare(overview, terminal_size=size, run_before=settled)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -88,7 +113,8 @@ def test_the_overview_of_a_troubled_database(
         inactive_slots=1,
         slot_bytes_retained=5 << 30,
     )
-    assert snap_compare(console(monkeypatch, OverviewTab, troubled), terminal_size=size)
+    app = console(monkeypatch, OverviewTab, troubled)
+    assert snap_compare(app, terminal_size=size, run_before=settled)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -97,7 +123,8 @@ def test_the_overview_without_a_server(
 ) -> None:
     """NOT CONNECTED on top, why, and what to do."""
     error = ConnectionFailed("No connection to db:5432: [/refused].", "Check that it runs.")
-    assert snap_compare(console(monkeypatch, OverviewTab, error), terminal_size=size)
+    app = console(monkeypatch, OverviewTab, error)
+    assert snap_compare(app, terminal_size=size, run_before=settled)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -116,3 +143,62 @@ def test_the_help_of_the_overview(
 ) -> None:
     """What the figures mean and every key, in a dialog that scrolls."""
     assert snap_compare(overview, terminal_size=size, press=["question_mark"])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_indexes_of_medianest(
+    snap_compare: Compare,
+    monkeypatch: pytest.MonkeyPatch,
+    medianest18: Target,
+    size: tuple[int, int],
+) -> None:
+    """34 indexes, the critical ones starred, two keys without an index."""
+    critical = critical_of(bundled("medianest"))
+    value = answered(medianest18, lambda session: read_indexes(session, critical))
+    console(monkeypatch, OverviewTab, builders.sample())
+    app = console(monkeypatch, IndexesTab, value)
+    assert snap_compare(app, terminal_size=size, run_before=on_tab("indexes", "down"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_foreign_keys_of_medianest(
+    snap_compare: Compare,
+    monkeypatch: pytest.MonkeyPatch,
+    medianest18: Target,
+    size: tuple[int, int],
+) -> None:
+    """Eight foreign keys with their rules, the two without a supporting index first."""
+    value = answered(medianest18, read_foreign_keys)
+    console(monkeypatch, OverviewTab, builders.sample())
+    app = console(monkeypatch, ForeignKeysTab, value)
+    assert snap_compare(app, terminal_size=size, run_before=on_tab("foreign_keys"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_schema_of_medianest(
+    snap_compare: Compare,
+    monkeypatch: pytest.MonkeyPatch,
+    medianest18: Target,
+    size: tuple[int, int],
+) -> None:
+    """The tree with tables, sizes and rows; beside it, where there is room, what is selected."""
+    inventory = answered(medianest18, read_inventory)
+    sizes = {r.oid: RelationSize(r.oid, 81_920, 16_384) for r in inventory.relations}
+    console(monkeypatch, OverviewTab, builders.sample())
+    app = console(monkeypatch, SchemaTab, Reading(inventory, sizes, {}))
+    assert snap_compare(
+        app, terminal_size=size, run_before=on_tab("schema", "right", "down", "right")
+    )
+
+
+def answered(target: Target, question: Callable[[Session], Awaitable[Any]]) -> Any:
+    """What the server says, with its figures and times fixed."""
+
+    async def ask() -> Any:
+        session = Session(target)
+        try:
+            return await question(session)
+        finally:
+            await session.close()
+
+    return builders.steady(asyncio.run(ask()))

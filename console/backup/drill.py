@@ -130,7 +130,8 @@ class _Trial:
             self.checks += compare_objects(expected, await read_restored_objects(place.target))
             if self.options.profile_checks is not None:
                 self.report(LoadProgress("running the profile's checks"))
-                self.checks.append(_judge(await self.options.profile_checks(place.target)))
+                findings = await self.options.profile_checks(place.target)
+                self.checks += [_judge(findings)] if findings else []
             if self.options.amcheck:
                 self.report(LoadProgress("checking indexes against their tables"))
                 self.checks += await amcheck(place.target, search_path_of(self.manifest))
@@ -225,8 +226,9 @@ def _judge(findings: Sequence[Finding]) -> Check:
     what = "the profile's checks"
     if failures:
         return Check(what, Verdict.FAIL, "; ".join(finding.message for finding in failures[:3]))
-    if not findings:
-        return Check(what, Verdict.COULD_NOT_VERIFY, "none was run")
+    unknown = [finding for finding in findings if finding.severity is Severity.UNKNOWN]
+    if unknown:
+        return Check(what, Verdict.COULD_NOT_VERIFY, unknown[0].message)
     return Check(what, Verdict.PASS, f"{len(findings)} findings, none a failure")
 
 

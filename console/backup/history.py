@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from console.backup.manifest import Tier, Verdict
 from console.backup.retention import shrunk
-from console.backup.store import Backup
+from console.backup.store import Backup, Store
+from console.errors import ConsoleError
 from console.findings import Evidence, Finding, Severity
 from console.units import age, duration, size
 
@@ -19,6 +21,25 @@ _STALE = timedelta(hours=36)
 _GAP = timedelta(hours=49)
 _DRILL_STALE = timedelta(days=7)
 _GROWTH = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest backups that something is proven of."""
+
+    verified: Backup | None
+    drilled: Backup | None
+
+
+def newest_proven(store: Store, target: str) -> Newest:
+    """What the backup directory can prove of a target; nothing when it cannot be read."""
+    try:
+        backups = store.backups(target)
+    except ConsoleError:
+        return Newest(None, None)
+    verified = (backup for backup in backups if backup.verdict is Verdict.PASS)
+    drilled = (b for b in backups if b.drill is not None and b.drill.verdict is Verdict.PASS)
+    return Newest(next(verified, None), next(drilled, None))
 
 
 def remarks(backups: Sequence[Backup], now: datetime) -> tuple[Finding, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
 
 from console.capture import Structure, read_structure
 from console.errors import ConsoleError
@@ -13,6 +15,8 @@ from console.identifiers import TableName
 from console.profile import Profile, ProfileLimits, Table
 from console.session import Session
 from console.target import Target
+
+Answer = TypeVar("Answer")
 
 SHOWN_EXTRAS = 20
 """Unexpected objects are named up to so many; the rest are counted."""
@@ -38,6 +42,9 @@ class Examination:
     profile: Profile | None = None
     asked_for: frozenset[str] = frozenset()
     """Checks named by the operator: these spare no effort."""
+    backups: Path | None = None
+    """The directory of the backups, where it is known."""
+    _answers: dict[str, Any] = field(default_factory=dict, repr=False)
     _structure: Structure | ConsoleError | None = field(default=None, repr=False)
 
     @property
@@ -60,6 +67,21 @@ class Examination:
         if isinstance(self._structure, ConsoleError):
             raise self._structure
         return self._structure
+
+    async def once(self, name: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer to a question that several checks share, asked once under this name.
+
+        Raises ConsoleError kinds, the same one each time.
+        """
+        if name not in self._answers:
+            try:
+                self._answers[name] = await ask()
+            except ConsoleError as error:
+                self._answers[name] = error
+        answer: Answer | ConsoleError = self._answers[name]
+        if isinstance(answer, ConsoleError):
+            raise answer
+        return answer
 
     async def comparison(self) -> Comparison:
         """The profile beside the database, for checks that need a profile."""
@@ -112,6 +134,14 @@ class Check:
     """One sentence: what it means when all is well."""
     run: Callable[[Examination], Awaitable[Outcome | None]]
     needs_profile: bool = False
+    cis: str = ""
+    """The number of the CIS PostgreSQL benchmark, where it has one."""
+    privileges: str = ""
+    """What the role needs beyond CONNECT."""
+    oldest: int = 13
+    """The oldest PostgreSQL major version that has what is asked about."""
+    by_default: bool = True
+    """False for what runs only when its id or category is named."""
 
     @property
     def category(self) -> str:

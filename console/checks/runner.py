@@ -5,17 +5,56 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from time import perf_counter
 
 import psycopg
 
-from console.checks import foreign_keys, indexes, migrations, orphans, schema, speed
+from console.checks import (
+    foreign_keys,
+    indexes,
+    migrations,
+    orphans,
+    schema,
+    security_access,
+    security_grants,
+    security_medianest,
+    security_objects,
+    security_passwords,
+    security_release,
+    security_roles,
+    security_server,
+    security_tls,
+    settings,
+    settings_memory,
+    speed,
+    storage,
+)
 from console.checks.check import Check, Examination, Outcome, unknown
 from console.errors import ConsoleError, PrivilegeMissing, SettingsError
 from console.profile import Profile
 from console.report import CheckResult, Report
 from console.session import BROWSING, Limits, Session
 from console.target import Target
+
+ON_REQUEST: tuple[Check, ...] = tuple(
+    replace(check, by_default=False)
+    for check in (
+        *security_release.CHECKS,
+        *security_roles.CHECKS,
+        *security_passwords.CHECKS,
+        *security_access.CHECKS,
+        *security_tls.CHECKS,
+        *security_grants.CHECKS,
+        *security_objects.CHECKS,
+        *security_server.CHECKS,
+        *security_medianest.CHECKS,
+        *settings.CHECKS,
+        *settings_memory.CHECKS,
+        *storage.CHECKS,
+    )
+)
+"""The audit: security, settings and storage, which speak of the server rather than the profile."""
 
 CHECKS: tuple[Check, ...] = (
     Check(
@@ -81,6 +120,7 @@ CHECKS: tuple[Check, ...] = (
         "As many connections as the application needs can be had at once.",
         speed.concurrency,
     ),
+    *ON_REQUEST,
 )
 
 _PATIENT = replace(BROWSING, statement_ms=60_000)
@@ -99,7 +139,10 @@ class Progress:
 
 
 def chosen(only: Collection[str] | None, *, has_profile: bool) -> list[Check]:
-    """The checks of these ids or categories; all for None. Raises SettingsError for others."""
+    """The checks of these ids or categories; for None those that run by default.
+
+    Raises SettingsError for an unknown id or category.
+    """
     known = {check.id for check in CHECKS} | {check.category for check in CHECKS}
     for name in only or ():
         if name not in known:
@@ -107,7 +150,9 @@ def chosen(only: Collection[str] | None, *, has_profile: bool) -> list[Check]:
                 f"There is no check '{name}'.", "See the ids with: medianest-console check list."
             )
     checks = [
-        check for check in CHECKS if only is None or check.id in only or check.category in only
+        check
+        for check in CHECKS
+        if (check.by_default if only is None else check.id in only or check.category in only)
     ]
     fitting = [check for check in checks if has_profile or not check.needs_profile]
     if not fitting:
@@ -125,11 +170,13 @@ async def run(
     only: Collection[str] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     profile_reason: str = "",
+    backups: Path | None = None,
 ) -> Report:
     """Examine a database. Cancelling ends the server's work and closes every connection.
 
     Without a profile only the checks that need none run. `only` holds ids or categories;
-    `profile_reason` says in the report why this profile was used. Raises ConnectionFailed,
+    `profile_reason` says in the report why this profile was used; `backups` is the directory of
+    the backups, whose disk is looked at. Raises ConnectionFailed,
     ServerUnsupported and ReadOnlyRefused when there is no session at all, SettingsError for an
     unknown check.
     """
@@ -139,7 +186,7 @@ async def run(
     session = Session(target, limits)
     try:
         await session.connection()
-        examination = Examination(target, session, profile, frozenset(only or ()))
+        examination = Examination(target, session, profile, frozenset(only or ()), backups)
         results = []
         for number, check in enumerate(checks, 1):
             if on_progress is not None:

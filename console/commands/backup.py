@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from console.errors import ActionRefused, ExitCode
 
 if TYPE_CHECKING:
-    from console.backup.manifest import Tier, Verdict
+    from console.backup.job import Job
+    from console.backup.manifest import Verdict
     from console.backup.store import Backup, Store
     from console.settings import Settings
     from console.target import Target
@@ -106,31 +107,25 @@ def _may_change(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def run_create(options: argparse.Namespace) -> ExitCode:
+    from console.backup.job import Job
     from console.backup.manifest import Tier
 
-    settings, target, store = _open(options)
-    making = _create(settings, target, store, Tier(options.tier), options.note, options.no_verify)
-    return _wait_for(making)
+    settings, target, _store = _open(options)
+    job = Job("create", Tier(options.tier), options.note, unverified=options.no_verify)
+    return _wait_for(_create(settings, target, job))
 
 
-async def _create(
-    settings: Settings, target: Target, store: Store, tier: Tier, note: str, unverified: bool
-) -> ExitCode:
-    from console.backup.dump import create_backup
-    from console.backup.snapshot import server_major
-    from console.backup.verify import verify
-    from console.tools import find_tools
+async def _carry_out(settings: Settings, target: Target, job: Job) -> Backup:
+    from console.backup.job import carry_out
 
-    tools = await find_tools(await server_major(target), settings.tools, target=target)
-    report = _PhaseReport()
-    backup = await create_backup(
-        target, store, settings.backups, tools, tier=tier, note=note, report=report
-    )
-    if not unverified:
-        report.tell("verifying")
-        backup = await verify(store, backup, settings.tools)
+    backup = await carry_out(job, target, settings, _PhaseReport())
     _tell_details(backup, settings)
-    return ExitCode.OK if unverified else _exit_code(backup.verdict)
+    return backup
+
+
+async def _create(settings: Settings, target: Target, job: Job) -> ExitCode:
+    backup = await _carry_out(settings, target, job)
+    return ExitCode.OK if job.unverified else _exit_code(backup.verdict)
 
 
 class _PhaseReport:
@@ -215,6 +210,7 @@ def run_adopt(options: argparse.Namespace) -> ExitCode:
 def run_due(options: argparse.Namespace) -> ExitCode:
     from datetime import UTC, datetime
 
+    from console.backup.job import Job
     from console.backup.prune import prune
     from console.backup.schedule import due
     from console.output import write
@@ -224,7 +220,7 @@ def run_due(options: argparse.Namespace) -> ExitCode:
     if tier is None or options.dry_run:
         write(f"A {tier} backup is due.\n" if tier else "Nothing is due.\n")
         return ExitCode.OK
-    code = _wait_for(_create(settings, target, store, tier, "", False))
+    code = _wait_for(_create(settings, target, Job("create", tier)))
     if code is ExitCode.OK:
         prune(store, target.name, settings.backups.retention, dry_run=False)
     return code
@@ -261,23 +257,20 @@ def _worst(codes: list[ExitCode]) -> ExitCode:
 
 
 def run_drill(options: argparse.Namespace) -> ExitCode:
-    from console.backup.drill import DrillOptions, drill
+    from dataclasses import replace
+
+    from console.backup.job import Job
 
     settings, target, store = _open(options)
     if options.on == "server":
         _may_change(options, settings)
-    backup = store.find(options.id, target.name)
-    drill_options = DrillOptions(place=options.on, jobs=options.jobs or settings.backups.jobs)
-    report = _PhaseReport()
+    job = Job("drill", backup=store.find(options.id, target.name).id, place=options.on)
+    if options.jobs:
+        settings = replace(settings, backups=replace(settings.backups, jobs=options.jobs))
 
     async def work() -> ExitCode:
-        drilled = await drill(
-            store, backup, target, settings.backups, settings.tools, drill_options, report
-        )
-        _tell_details(drilled, settings)
-        if drilled.drill is None:
-            return ExitCode.UNKNOWN
-        return _exit_code(drilled.drill.verdict)
+        drilled = (await _carry_out(settings, target, job)).drill
+        return ExitCode.UNKNOWN if drilled is None else _exit_code(drilled.verdict)
 
     return _wait_for(work())
 

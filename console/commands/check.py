@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from console.errors import ExitCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from console.checks import Check
     from console.report import Report
     from console.target import Target
 
@@ -62,8 +65,8 @@ def run_checks(options: argparse.Namespace) -> ExitCode:
 
     if options.action == "list":
         return list_checks()
-    _, target = settings_and_target(options)
-    return report_on(target, options)
+    settings, target = settings_and_target(options)
+    return report_on(target, options, backups=settings.backups.directory)
 
 
 def list_checks() -> ExitCode:
@@ -71,11 +74,25 @@ def list_checks() -> ExitCode:
     from console.output import write
 
     width = max(len(check.id) for check in CHECKS)
-    write("".join(f"{check.id:{width}}  {check.meaning}\n" for check in CHECKS))
+    write("".join(f"{check.id:{width}}  {check.meaning}{_about(check)}\n" for check in CHECKS))
     return ExitCode.OK
 
 
-def report_on(target: Target, options: argparse.Namespace) -> ExitCode:
+def _about(check: Check) -> str:
+    """What sets a check apart from the others, e.g. (CIS 4.3; needs superuser)."""
+    parts = [
+        f"CIS {check.cis}" if check.cis else "",
+        f"needs {check.privileges}" if check.privileges else "",
+        f"from PostgreSQL {check.oldest} on" if check.oldest > 13 else "",
+        "" if check.by_default else "only when named",
+    ]
+    known = "; ".join(part for part in parts if part)
+    return f" ({known})" if known else ""
+
+
+def report_on(
+    target: Target, options: argparse.Namespace, *, backups: Path | None = None
+) -> ExitCode:
     """Examine, print the report, and say its verdict."""
     import asyncio
 
@@ -84,17 +101,21 @@ def report_on(target: Target, options: argparse.Namespace) -> ExitCode:
     from console.report import FORMATS
 
     report = asyncio.run(
-        examine(target, getattr(options, "profile", None), getattr(options, "only", None))
+        examine(target, getattr(options, "profile", None), getattr(options, "only", None), backups)
     )
     write(FORMATS[options.format](report))
     return exit_code(report.verdict, fail_on_warning=options.fail_on == "warning")
 
 
-async def examine(target: Target, profile: str | None, only: list[str] | None) -> Report:
+async def examine(
+    target: Target, profile: str | None, only: list[str] | None, backups: Path | None
+) -> Report:
     from console.checks import run
     from console.checks.runner import chosen
     from console.profile_choice import choose
 
     chosen(only, has_profile=True)  # a wrong id is told before anything is opened
     choice = await choose(target, profile)
-    return await run(target, choice.profile, only=only, profile_reason=choice.reason)
+    return await run(
+        target, choice.profile, only=only, profile_reason=choice.reason, backups=backups
+    )

@@ -46,6 +46,7 @@ def register(commands: Any) -> None:
 
 def run_demo(options: argparse.Namespace) -> ExitCode:
     from console.demo import DemoOptions, demo
+    from console.demo.migrations import MIGRATIONS_DIRECTORY
     from console.output import tell
     from console.target import Target
 
@@ -60,7 +61,12 @@ def run_demo(options: argparse.Namespace) -> ExitCode:
     with demo(wanted) as running:
         if running.notice:
             tell(running.notice)
-        target = Target(name="demo", parameters=running.conninfo, profile="medianest")
+        target = Target(
+            name="demo",
+            parameters=running.conninfo,
+            profile="medianest",
+            migrations=MIGRATIONS_DIRECTORY,
+        )
         if has_terminal:
             return _open_app(target, options)
         return report_on(target, options)

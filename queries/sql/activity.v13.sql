@@ -10,23 +10,23 @@ SELECT a.pid AS pid,
        a.datname::text AS database,
        a.usename::text AS role,
        a.application_name AS application,
-       COALESCE(host(a.client_addr), CASE WHEN a.client_port = -1 THEN 'local' END) AS client,
+       CASE WHEN a.client_port = -1 THEN 'local' ELSE host(a.client_addr) END AS client,
        a.state AS state,
        a.wait_event_type AS wait_class,
        a.wait_event AS wait_event,
-       EXTRACT(epoch FROM clock_timestamp() - a.query_start)::float8 AS query_seconds,
-       EXTRACT(epoch FROM clock_timestamp() - a.state_change)::float8 AS state_seconds,
-       EXTRACT(epoch FROM clock_timestamp() - a.xact_start)::float8 AS transaction_seconds,
+       date_part('epoch', n.at - a.query_start) AS query_seconds,
+       date_part('epoch', n.at - a.state_change) AS state_seconds,
+       date_part('epoch', n.at - a.xact_start) AS transaction_seconds,
        NULL::bigint AS query_id,
        left(a.query, %(text_length)s) AS query,
        CASE WHEN a.wait_event_type = 'Lock' OR a.wait_event = 'SafeSnapshot'
             THEN pg_blocking_pids(a.pid) || pg_safe_snapshot_blocking_pids(a.pid)
-            ELSE ARRAY[]::int[]
+            ELSE '{}'
        END AS blocked_by,
        a.query = '<insufficient privilege>' AS is_hidden
 FROM pg_stat_activity AS a
+CROSS JOIN (SELECT clock_timestamp() AS at OFFSET 0) AS n
 WHERE a.application_name IS DISTINCT FROM %(own_name)s
-  AND (a.backend_type IS NULL
-       OR a.backend_type IN ('client backend', 'parallel worker', 'autovacuum worker', 'walsender')
-       OR a.datid IS NOT NULL)
+  AND (a.datid IS NOT NULL
+       OR a.backend_type IN ('client backend', 'parallel worker', 'autovacuum worker', 'walsender'))
 ORDER BY a.pid

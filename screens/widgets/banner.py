@@ -57,7 +57,7 @@ def _short(place: str) -> str:
 
 
 class TabStrip(Static):
-    """The tabs with their numbers; short names where the terminal is narrow."""
+    """The tabs with their numbers; short names, then none, where the terminal is narrow."""
 
     active: reactive[int] = reactive(0)
 
@@ -68,17 +68,20 @@ class TabStrip(Static):
             super().__init__()
             self.number = number
 
-    def __init__(self, titles: Sequence[str]) -> None:
+    def __init__(self, titles: Sequence[tuple[str, str]]) -> None:
+        """`titles` are each tab's name and its short name."""
         super().__init__(markup=False, id="tab-strip")
         self._titles = tuple(titles)
 
     def labels(self) -> list[str]:
-        full = [f" {number} {title} " for number, title in enumerate(self._titles, 1)]
-        if sum(map(len, full)) <= self.size.width:
-            return full
+        full = [f" {number} {title} " for number, (title, _) in enumerate(self._titles, 1)]
+        short = [f" {number} {name} " for number, (_, name) in enumerate(self._titles, 1)]
+        for labels in (full, short):
+            if sum(map(len, labels)) <= self.size.width:
+                return labels
         return [
-            label if number == self.active + 1 else f" {number} {title[:4].rstrip()} "
-            for number, (label, title) in enumerate(zip(full, self._titles, strict=True), 1)
+            label if number == self.active else f" {number + 1} "
+            for number, label in enumerate(short)
         ]
 
     def render(self) -> Text:

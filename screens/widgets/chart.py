@@ -15,6 +15,10 @@ BUCKET_SECONDS = 5
 """Points are averaged over this long, so that a chart moves this seldom."""
 
 
+SMALLEST_HEIGHT = 8
+"""Below this the labels of the axis run into each other: nothing is drawn."""
+
+
 class Chart(PlotextPlot):
     """One line over time, the newest value at the right edge; only changed lines are sent."""
 
@@ -45,7 +49,7 @@ class Chart(PlotextPlot):
         plot.title(self._title)
         plot.grid(False, False)
         plot.xlim(-seconds, 0)
-        plot.xticks([-seconds, 0], [f"{seconds / 60:.0f} min ago", "now"])
+        plot.xticks([-seconds, 0], [f"{_length(seconds)} ago", "now"])
         top = ceiling(max((value for _at, value in self._points or ()), default=0.0))
         plot.ylim(0, top)
         plot.yticks([0, top / 2, top], ["0", f"{top / 2:g}", f"{top:g}"])
@@ -56,6 +60,8 @@ class Chart(PlotextPlot):
             plot.plot(ages, values, marker="braille", color="cyan")
 
     def _built(self) -> list[Text]:
+        if self.size.height < SMALLEST_HEIGHT:
+            return [Text()] * self.size.height
         rendered = super().render()
         assert isinstance(rendered, Text)
         return list(rendered.split("\n", allow_blank=True))
@@ -67,6 +73,11 @@ class Chart(PlotextPlot):
 
     def on_resize(self) -> None:
         self._lines = []
+
+
+def _length(seconds: float) -> str:
+    days = seconds / 86_400
+    return f"{days:.0f} days" if days >= 2 else f"{seconds / 60:.0f} min"
 
 
 def buckets(values: Iterable[tuple[datetime, float]]) -> list[tuple[float, float]]:

@@ -12,7 +12,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label, Static
+from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets.option_list import Option
 
 from screens.keys import Key
 
@@ -91,6 +92,33 @@ class ConfirmDialog(ModalScreen[bool]):
 
     def action_refuse(self) -> None:
         self.dismiss(False)
+
+
+class ChoiceDialog(ModalScreen[str]):
+    """One of a few: dismissed with the chosen word, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "no")]
+
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
+        """`choices` are the words, each with what it means."""
+        super().__init__()
+        self._title = title
+        self._choices = tuple(choices)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = Text(self._title).markup
+            dialog.border_subtitle = "enter choose   esc no"
+            width = max(len(word) for word, _meaning in self._choices) + 2
+            yield OptionList(
+                *(
+                    Option(Text.assemble((word.ljust(width), "bold"), (meaning, "dim")), id=word)
+                    for word, meaning in self._choices
+                )
+            )
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option.id)
 
 
 def help_body(

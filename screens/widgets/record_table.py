@@ -10,6 +10,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.widgets import DataTable
+from textual.widgets.data_table import ColumnKey
 
 Record = TypeVar("Record")
 
@@ -143,7 +144,9 @@ class RecordTable(DataTable[Text], Generic[Record]):
         for key, row in cells.items():
             for n, (old, new) in enumerate(zip(self._shown[key], row, strict=True)):
                 if old != new or old.style != new.style:
-                    self.update_cell(key, str(self._visible[n]), new)
+                    column = str(self._visible[n])
+                    width = self.columns[ColumnKey(column)].content_width
+                    self.update_cell(key, column, new, update_width=new.cell_len > width)
 
     def _rebuild(
         self, visible: tuple[int, ...], cells: dict[str, tuple[Text, ...]], columns_too: bool

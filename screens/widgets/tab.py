@@ -120,7 +120,12 @@ class Tab(Vertical):
                 self._forced = False
                 try:
                     value = await self.load()
-                except ConsoleError as error:
+                    error = None
+                except ConsoleError as problem:
+                    error = problem
+                if not self.app.is_running:
+                    return  # it is closing: what the answer would be shown on is gone
+                if error is not None:
                     failures += 1
                     self._failed(error)
                 else:

@@ -1,0 +1,1 @@
+"""Query plans: ask for them without changing anything, read them, charge their time, advise."""

@@ -1,0 +1,346 @@
+"""Backups: what there is, how well it is proven, and the work on it while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import DataTable, Static
+
+from console import units
+from console.backup import background
+from console.backup.background import JobStatus
+from console.backup.describe import details, plan
+from console.backup.history import remarks
+from console.backup.job import Job, Place
+from console.backup.manifest import Proof, Tier, Verdict
+from console.backup.prune import prune
+from console.backup.retention import expires_at
+from console.backup.store import Backup, Store
+from console.errors import ConsoleError
+from console.findings import Finding, Severity, worst
+from screens.keys import TABS, Key
+from screens.widgets import marks
+from screens.widgets.chart import Chart
+from screens.widgets.dialogs import ChoiceDialog, ConfirmDialog, DetailDialog
+from screens.widgets.plain import one_line
+from screens.widgets.record_table import Column, RecordTable
+from screens.widgets.tab import Tab
+
+BAR_WIDTH = 20
+CHART_DAYS = timedelta(days=90)
+
+_SEVERITIES = {
+    Verdict.PASS: Severity.OK,
+    Verdict.FAIL: Severity.FAILURE,
+    Verdict.COULD_NOT_VERIFY: Severity.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """What the tab shows, as of `at`."""
+
+    at: datetime
+    backups: tuple[Backup, ...]
+    remarks: tuple[Finding, ...]
+    job: JobStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    backup: Backup
+    age: str
+    expires: str
+
+
+def lines(shown: Backups, expire: dict[str, datetime | None]) -> list[Line]:
+    made = []
+    for backup in shown.backups:
+        expires = expire[backup.id]
+        words = "held" if backup.record.held else units.age(expires, shown.at) if expires else "-"
+        made.append(Line(backup, units.age(backup.made_at, shown.at), words))
+    return made
+
+
+def _proof(found: Proof | None) -> Text:
+    if found is None:
+        return Text("not yet", "dim")
+    mark = marks.mark(_SEVERITIES[found.verdict])
+    if found.restore_seconds is not None and found.verdict is Verdict.PASS:
+        mark.append(f" {units.duration(found.restore_seconds)}", "dim")
+    return mark
+
+
+def _size(line: Line) -> str:
+    manifest = line.backup.manifest
+    return units.size(manifest.bytes) if manifest else "-"
+
+
+def _took(line: Line) -> str:
+    manifest = line.backup.manifest
+    return units.duration(manifest.seconds) if manifest else "-"
+
+
+def _note(line: Line) -> Text:
+    manifest = line.backup.manifest
+    return one_line(line.backup.problem or (manifest.note if manifest else ""))
+
+
+COLUMNS = (
+    Column[Line](
+        "verdict",
+        lambda line: marks.mark(_SEVERITIES[line.backup.verdict]),
+        lambda line: _SEVERITIES[line.backup.verdict].rank,
+        width=9,
+    ),
+    Column[Line]("made", lambda line: line.age, lambda line: line.backup.made_at, width=12),
+    Column[Line]("tier", lambda line: str(line.backup.tier or "?"), width=14),
+    Column[Line]("size", _size, _size, right=True, width=8),
+    Column[Line]("took", _took, right=True, priority=2, width=7),
+    Column[Line]("verified", lambda line: _proof(line.backup.verification), priority=3, width=9),
+    Column[Line]("drilled", lambda line: _proof(line.backup.drill), width=13),
+    Column[Line]("expires", lambda line: line.expires, priority=1, width=10),
+    Column[Line]("note", _note, priority=4, width=20),
+)
+
+
+class BackupsTab(Tab):
+    IDENTITY = "backups"
+    TITLE = "Backups"
+    KEYS: ClassVar[tuple[Key, ...]] = TABS["backups"]
+    EXPLANATION = """
+The backups of this database, as the backup directory holds them, and how well each is proven. Work
+on them runs in a process of its own: it goes on when you leave, and every console sees it.
+"""
+    FIGURES = (
+        ("✓ OK", "Verified: every file read whole, every row of the archive counted."),
+        ("✗ FAIL", "Verification or a drill failed: do not rely on it."),
+        ("? UNKNOWN", "Not verified yet, or it could not be; that is never taken for good."),
+        ("made", "When its snapshot was taken."),
+        ("took", "How long making it took."),
+        ("verified", "Hashes, archive, row counts; `v` does it again."),
+        ("drilled", "Restored into a scratch database and compared; how long the restore took."),
+        ("expires", "When retention may remove it; held ones never expire."),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: Backups | None = None
+        self._expires: dict[str, datetime | None] = {}
+
+    @property
+    def interval(self) -> float | None:
+        return 2.0
+
+    @property
+    def store(self) -> Store:
+        return Store(self.console.settings.backups.directory)
+
+    @property
+    def owner(self) -> str:
+        """The name that the backups are kept under."""
+        return self.console.target.name
+
+    @property
+    def table(self) -> RecordTable[Line]:
+        return self.query_one("#backups-table", RecordTable)
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(Text("Reading…", style="dim"), classes="headline", markup=False)
+        yield RecordTable[Line](COLUMNS, lambda line: line.backup.id, id="backups-table")
+        with Horizontal(id="backup-charts"):
+            yield Chart("size in MB", id="chart-size")
+            yield Chart("seconds to make", id="chart-took")
+
+    def first_focus(self) -> Widget | None:
+        return self.table
+
+    async def load(self) -> Backups:
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> Backups:
+        now = datetime.now(UTC)
+        backups = self.store.backups(self.owner)
+        return Backups(
+            now, backups, remarks(backups, now), background.status(self.store, self.owner)
+        )
+
+    def show(self, value: Backups) -> None:
+        self.shown = value
+        policy = self.console.settings.backups.retention
+        self._expires = {backup.id: expires_at(backup, policy) for backup in value.backups}
+        self.query_one(".headline", Static).update(headline(value))
+        self.refilter()
+        known = [b for b in reversed(value.backups) if b.manifest is not None]
+        sizes = [(b.made_at, b.manifest.bytes / 1e6) for b in known if b.manifest]
+        took = [(b.made_at, b.manifest.seconds) for b in known if b.manifest]
+        self.query_one("#backup-charts").display = len(known) > 1 and self.size.height >= 30
+        self.query_one("#chart-size", Chart).draw(sizes, CHART_DAYS)
+        self.query_one("#chart-took", Chart).draw(took, CHART_DAYS)
+
+    def refilter(self) -> None:
+        if self.shown is not None:
+            self.table.show(
+                [
+                    line
+                    for line in lines(self.shown, self._expires)
+                    if self.filter_text in f"{line.backup.id} {_note(line).plain}".casefold()
+                ]
+            )
+
+    def copied_text(self) -> str | None:
+        line = self.table.selected
+        return str(line.backup.path) if line else None
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        event.stop()
+        self.action_detail()
+
+    def action_detail(self) -> None:
+        line = self.table.selected
+        if line is not None and self.shown is not None:
+            policy = self.console.settings.backups.retention
+            text = details(line.backup, policy, self.shown.at)
+            self.app.push_screen(DetailDialog(line.backup.id, Text(text), str(line.backup.path)))
+
+    def action_sort(self) -> None:
+        self.table.sort_next()
+
+    def action_reverse(self) -> None:
+        self.table.reverse()
+
+    def action_create(self) -> None:
+        choices = [(str(tier), words) for tier, words in _TIER_WORDS.items()]
+
+        def chosen(tier: str | None) -> None:
+            if tier is not None:
+                self._begin(Job("create", tier=Tier(tier)))
+
+        self.app.push_screen(ChoiceDialog("Back up now, as", choices), chosen)
+
+    def action_verify(self) -> None:
+        line = self.table.selected
+        if line is not None:
+            self._begin(Job("verify", backup=line.backup.id))
+
+    def action_drill(self) -> None:
+        line = self.table.selected
+        if line is None:
+            return
+        choices = [
+            ("temporary", "a PostgreSQL of our own, started for it: nothing else is touched"),
+            ("server", "a scratch database on this server, dropped afterwards"),
+        ]
+
+        def chosen(place: str | None) -> None:
+            if place is not None:
+                where: Place = "server" if place == "server" else "temporary"
+                self._begin(Job("drill", backup=line.backup.id, place=where))
+
+        self.app.push_screen(ChoiceDialog("Restore it for trial into", choices), chosen)
+
+    def action_stop_job(self) -> None:
+        try:
+            background.stop(self.store, self.owner)
+        except ConsoleError as error:
+            self.console.say(str(error))
+        else:
+            self.console.say("Stopping; what was begun is taken back.")
+
+    def action_hold(self) -> None:
+        line = self.table.selected
+        if line is not None:
+            held = not line.backup.record.held
+            self._change(
+                asyncio.to_thread(
+                    self.store.change_record,
+                    line.backup,
+                    lambda record: replace(record, held=held),
+                )
+            )
+
+    def action_prune(self) -> None:
+        policy = self.console.settings.backups.retention
+        try:
+            decided = prune(self.store, self.owner, policy, dry_run=True).decisions
+        except ConsoleError as error:
+            self.console.say(str(error), error=True)
+            return
+        going = [decision for decision in decided if not decision.keep]
+        if not going:
+            self.console.say("Nothing may go yet.")
+            return
+
+        def answered(agreed: bool | None) -> None:
+            if agreed:
+                self._change(
+                    asyncio.to_thread(prune, self.store, self.owner, policy, dry_run=False)
+                )
+
+        risk = "They are removed from the backup directory for good."
+        self.app.push_screen(ConfirmDialog("Remove old backups?", plan(going), risk), answered)
+
+    def _begin(self, job: Job) -> None:
+        self._change(background.start(self.console.target, self.console.settings, job))
+
+    def _change(self, work: Awaitable[object]) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except ConsoleError as error:
+                self.console.say(str(error), error=True)
+            self.action_reload()
+
+        self.run_worker(run(), group="change")
+
+
+_TIER_WORDS = {
+    Tier.MANUAL: "kept until you delete it",
+    Tier.PRE_DEPLOYMENT: "before a new version: the newest few are kept",
+    Tier.DAILY: "kept for days",
+    Tier.WEEKLY: "kept for weeks",
+    Tier.MONTHLY: "kept for months",
+}
+
+
+def headline(shown: Backups) -> Text:
+    """The verdict over all, what is at work, then each remark that is not well."""
+    verdict = worst(shown.remarks)
+    text = marks.badge(verdict)
+    first, *rest = sorted(shown.remarks, key=lambda finding: finding.severity.rank)
+    text.append("  ").append_text(one_line(first.message, "bold"))
+    if first.fix:
+        text.append("\n→ ").append_text(one_line(first.fix))
+    if shown.job is not None:
+        text.append("\n").append_text(job_line(shown.job, shown.at))
+    for finding in rest:
+        if finding.severity is not Severity.OK:
+            text.append("\n").append_text(one_line(finding.message, marks.style(finding.severity)))
+    return text
+
+
+def job_line(job: JobStatus, now: datetime) -> Text:
+    """What is at work, with a bar where its end is known; or how the last work ended."""
+    if not job.running:
+        if job.error is not None:
+            return one_line(f"The last {job.kind} failed: {job.error}", "bold red")
+        if job.was_killed:
+            return Text(f"The last {job.kind} was killed; what it left is swept.", "yellow")
+        return Text(f"The last {job.kind} ended {units.age(job.ended_at, now)}.", "dim")
+    line = Text(f"{job.kind}: {job.phase}  ", "bold cyan")
+    if job.expected_bytes:
+        share = min(1.0, job.done_bytes / job.expected_bytes)
+        filled = round(BAR_WIDTH * share)
+        line.append("━" * filled, "green").append("━" * (BAR_WIDTH - filled), "dim")
+        line.append(f" {units.size(job.done_bytes)} of about {units.size(job.expected_bytes)}  ")
+    line.append_text(one_line(job.table, "dim"))
+    line.append(f"  {units.duration(round((now - job.started_at).total_seconds()))}", "dim")
+    return line
