@@ -29,6 +29,7 @@ COMMANDS = (
     "explain",
     "profile",
     "backup",
+    "restore",
     "doctor",
 )
 """Modules of console.commands, in the order of the help."""
