@@ -1,7 +1,8 @@
 """Real servers for the tests: the embedded PostgreSQL 18 and Debian's 15, started when asked for.
 
-A database per test is copied from a template, so tests may do to it what they like. Each is
-handed out as the parameters of `psycopg.connect(**database)`.
+CONSOLE_TEST_SERVERS="13=DIRECTORY 14=DIRECTORY" (directories with `postgres` and `initdb`) runs
+the tests of `server` on those instead. A database per test is copied from a template, so tests may
+do to it what they like. Each is handed out as the parameters of `psycopg.connect(**database)`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -71,14 +73,29 @@ def server_directory() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+def _roomy_memory() -> str:
+    """Where the shared servers live: in memory, where copying a template takes a sixth."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 6 * 2**30
+    return str(memory) if roomy else "/tmp"
+
+
+_OTHER_SERVERS: dict[int, Path] = {
+    int(major): Path(directory)
+    for major, directory in (
+        entry.split("=", 1) for entry in os.environ.get("CONSOLE_TEST_SERVERS", "").split()
+    )
+}
+
+
 def _running_server(major: int) -> Iterator[LocalServer]:
     try:
-        binaries = find_binaries(major)
+        binaries = _OTHER_SERVERS.get(major) or find_binaries(major)
     except CommandFailed as error:
         if "CI" in os.environ:
             raise
         pytest.skip(str(error))
-    directory = Path(tempfile.mkdtemp(prefix=f"console-tests-pg{major}-", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix=f"console-tests-pg{major}-", dir=_roomy_memory()))
     server = LocalServer(binaries, directory, SETTINGS, tcp_port=0)
     try:
         with server:
@@ -88,21 +105,33 @@ def _running_server(major: int) -> Iterator[LocalServer]:
 
 
 @pytest.fixture(scope="session")
-def server18() -> Iterator[LocalServer]:
-    yield from _running_server(18)
+def servers() -> Iterator[Callable[[int], LocalServer]]:
+    """A server of a major version, started when first asked for and stopped at the end."""
+    with ExitStack() as running:
+        started: dict[int, LocalServer] = {}
+
+        def server_of(major: int) -> LocalServer:
+            if major not in started:
+                started[major] = running.enter_context(contextmanager(_running_server)(major))
+            return started[major]
+
+        yield server_of
 
 
 @pytest.fixture(scope="session")
-def server15() -> Iterator[LocalServer]:
-    yield from _running_server(15)
+def server18(servers: Callable[[int], LocalServer]) -> LocalServer:
+    return servers(18)
 
 
-@pytest.fixture(scope="session", params=["pg18", "pg15"])
-def server(request: pytest.FixtureRequest) -> LocalServer:
-    """Each test that asks for it runs on both."""
-    major = str(request.param).removeprefix("pg")
-    server: LocalServer = request.getfixturevalue(f"server{major}")
-    return server
+@pytest.fixture(scope="session")
+def server15(servers: Callable[[int], LocalServer]) -> LocalServer:
+    return servers(15)
+
+
+@pytest.fixture(scope="session", params=[f"pg{major}" for major in _OTHER_SERVERS or (18, 15)])
+def server(request: pytest.FixtureRequest, servers: Callable[[int], LocalServer]) -> LocalServer:
+    """Each test that asks for it runs on every one of them."""
+    return servers(int(str(request.param).removeprefix("pg")))
 
 
 def run_sql(database: Mapping[str, Any], *statements: LiteralString | sql.Composed) -> None:
@@ -110,6 +139,12 @@ def run_sql(database: Mapping[str, Any], *statements: LiteralString | sql.Compos
     with psycopg.connect(**database, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def server_major(database: Mapping[str, Any]) -> int:
+    """The major version of the server that `database` is on."""
+    with psycopg.connect(**database) as connection:
+        return connection.info.server_version // 10000
 
 
 def _fresh(server: LocalServer, template: str) -> Iterator[Database]:

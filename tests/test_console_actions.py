@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from conftest import Database, run_sql
+from conftest import Database, run_sql, server_major
 
 from console.actions import (
     Action,
@@ -194,8 +194,11 @@ async def test_a_partitioned_index_is_rebuilt_part_by_part(empty_db: Database) -
     )
     before = one_value(empty_db, "SELECT relfilenode FROM pg_class WHERE relname = 'p1_a_idx'")
     outcome = await done(empty_db, reindex_concurrently(await index(empty_db, "i")))
-    assert outcome.is_done, outcome.message
     after = one_value(empty_db, "SELECT relfilenode FROM pg_class WHERE relname = 'p1_a_idx'")
+    if server_major(empty_db) == 13:
+        assert "not yet implemented" in outcome.message
+        return
+    assert outcome.is_done, outcome.message
     assert after != before
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from conftest import Database, run_sql
+from conftest import Database, run_sql, server_major
 
 from console.errors import PrivilegeMissing, TimedOut
 from console.findings import Severity
@@ -148,7 +148,8 @@ async def test_other_indexes_do_not(empty_db: Database) -> None:
     found = key(await overview(empty_db), "k")
     assert found.supporting_index is None
     assert checks(found) == {"foreign-key.unindexed"}
-    assert found.verdict is Severity.WARNING, "a table that was never analyzed may be large"
+    if server_major(empty_db) >= 14:  # 13 cannot tell a table never analyzed from an empty one.
+        assert found.verdict is Severity.WARNING, "a table that was never analyzed may be large"
     run_sql(empty_db, found.findings[0].fix)
     assert key(await overview(empty_db), "k").supporting_index is not None
 

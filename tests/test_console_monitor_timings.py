@@ -77,7 +77,8 @@ async def session(empty_db: Database) -> AsyncIterator[Session]:
     await session.close()
 
 
-VERSIONS = {15: ("1.8", "1.9", "1.10"), 18: ("1.8", "1.9", "1.10", "1.11", "1.12")}
+NEWEST = {13: "1.8", 14: "1.9", 15: "1.10", 16: "1.10", 17: "1.11", 18: "1.12"}
+VERSIONS = ("1.8", "1.9", "1.10", "1.11", "1.12")
 
 
 async def test_every_version_of_the_extension_is_read_also_on_a_newer_server(
@@ -85,7 +86,7 @@ async def test_every_version_of_the_extension_is_read_also_on_a_newer_server(
 ) -> None:
     connection = await session.connection()
     major = connection.info.server_version // 10000
-    for version in VERSIONS[major]:
+    for version in VERSIONS[: VERSIONS.index(NEWEST[major]) + 1]:
         run_sql(
             empty_db,
             "DROP EXTENSION IF EXISTS pg_stat_statements",

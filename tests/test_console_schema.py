@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 from conftest import Database, run_sql
+from sessions import until
 
 from console import schema
 from console.errors import QueryFailed
@@ -188,7 +189,10 @@ async def test_tables_never_analyzed_and_dead_rows_are_found(empty_db: Database)
     )
     session = Session(Target("test", empty_db))
     try:
-        inventory = await read_inventory(session)
+        # Up to 14 the counts arrive with the next message of the statistics collector.
+        inventory = await until(
+            lambda: read_inventory(session), lambda answer: len(answer.findings) == 2, seconds=30
+        )
     finally:
         await session.close()
     analyzed, due = inventory.findings
