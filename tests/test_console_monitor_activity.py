@@ -30,7 +30,7 @@ from console.monitor.activity import (
 )
 from console.monitor.guard import Guard, rest_ticks
 from console.monitor.intervene import cancel, carry_out, terminate
-from console.monitor.io import lines, read_io, remarks
+from console.monitor.io import IoSample, lines, read_io, remarks
 from console.monitor.progress import bar
 from console.monitor.recording import Gap, Heading, Recorder, read_recording
 from console.monitor.sampled import SampledTimings
@@ -281,6 +281,8 @@ async def test_a_real_index_build_and_a_real_copy_are_seen(
         assert build.kind == "create index"
         assert bar(build).title == "create index t"
         assert "waiting for writers" in bar(build).phase
+    if session.server is None or session.server.major < 14:
+        return  # 13 tells no progress of a copy
     with (
         psycopg.connect(**empty_db) as connection,
         connection.cursor() as cursor,
@@ -304,14 +306,18 @@ async def test_io_wal_and_checkpoints_are_read_and_rates_follow(
         "CREATE TABLE t AS SELECT n AS id FROM generate_series(1, 20000) n",
         "CHECKPOINT",
     )
-    now = await read_io(session)
     server = session.server
     assert server is not None
+    assert (before.writing.wal_bytes is not None) == (server.major >= 14)
+
+    def moved(seen: IoSample) -> bool:
+        """Sessions tell of what they wrote only when they are idle, and not at once."""
+        wal = (seen.writing.wal_bytes or 0) > (before.writing.wal_bytes or 0)
+        forced = seen.writing.checkpoints_requested > before.writing.checkpoints_requested
+        return forced and (wal or server.major < 14)
+
+    now = await until(lambda: read_io(session), moved, seconds=30)
     assert (now.io is not None) == (server.major >= 16)
-    assert now.writing.wal_bytes is not None
-    assert before.writing.wal_bytes is not None
-    assert now.writing.wal_bytes > before.writing.wal_bytes
-    assert now.writing.checkpoints_requested >= before.writing.checkpoints_requested
     assert all((line.read_rate or 0) >= 0 for line in lines(before, now))
     assert [name for name, _text in remarks(before.writing, now.writing)][:1] == ["checkpoints"]
 

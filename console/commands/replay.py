@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _EPILOG = (
     "Without an option every look is a line, so that the bad moment can be found; --at and --worst"
-    " show a moment whole. Times are UTC, as in the recording."
+    " show a moment whole. Times are UTC, as in the recording. The app replays it too: Activity, f."
 )
 
 
@@ -40,6 +40,7 @@ def run_replay(options: argparse.Namespace) -> ExitCode:
     from console.monitor import text
     from console.monitor.locks import blocking_tree
     from console.monitor.recording import read_recording
+    from console.monitor.replay import worst
     from console.output import tell, write
 
     recording = read_recording(options.file)
@@ -50,7 +51,7 @@ def run_replay(options: argparse.Namespace) -> ExitCode:
     if options.at is None and not options.worst:
         write(_index(recording))
         return ExitCode.OK
-    sample = worst(recording) if options.worst else nearest(recording, options.at)
+    sample = worst(recording.samples) if options.worst else nearest(recording, options.at)
     width = shutil.get_terminal_size((160, 24)).columns
     tree = blocking_tree(sample.backends, [])
     write(text.activity(sample, tree, width, idle=options.all))
@@ -70,16 +71,6 @@ def _index(recording: Recording) -> str:
         for gap in recording.gaps
     ]
     return "".join(printable(line) + "\n" for line in (first, *(w for _at, w in sorted(lines))))
-
-
-def worst(recording: Recording) -> Sample:
-    from console.monitor.activity import summary
-
-    def trouble(sample: Sample) -> tuple[int, int]:
-        found = summary(sample.backends)
-        return found.waiting, found.active
-
-    return max(recording.samples, key=trouble)
 
 
 def nearest(recording: Recording, moment: str) -> Sample:

@@ -20,7 +20,8 @@ _WORD = re.compile(
 _CAST = re.compile(r"\?(?:::[\w.]+(?:\[\])?)+")
 _FIELD = re.compile(r"\bEXTRACT\(\s*(?:\w+|\?)", re.IGNORECASE)
 _LIST = re.compile(r"\?(?:\s*,?\s*\?)*")
-_PLACEHOLDER = re.compile(r"\{\w+\}")
+_PLACEHOLDER = re.compile(r"(?<!\{)\{\w+\}(?!\})")
+_GAP = "\0"
 _SPACE = re.compile(r"\s+")
 _LEAST_PREFIX = 30
 """Characters that must agree of a question that names its relation itself."""
@@ -41,9 +42,10 @@ def shape(text: str) -> str:
 
 
 @cache
-def _shapes() -> tuple[frozenset[str], tuple[str, ...]]:
-    """Of every stored question: whole ones, and the beginnings of those with placeholders."""
-    whole, beginnings = set(), set()
+def _shapes() -> tuple[frozenset[str], tuple[str, ...], tuple[re.Pattern[str], ...]]:
+    """Of every stored question: whole ones, the beginnings of those with placeholders, and where
+    one of these stands early all that is around them."""
+    whole, beginnings, gaps = set(), set(), []
     for entry in files("queries").joinpath("sql").iterdir():
         if not entry.name.endswith(".sql"):
             continue
@@ -54,7 +56,11 @@ def _shapes() -> tuple[frozenset[str], tuple[str, ...]]:
             whole.add(shape(text))
         elif placeholder.start() >= _LEAST_PREFIX:
             beginnings.add(shape(text[: placeholder.start()]))
-    return frozenset(whole), tuple(sorted(beginnings))
+        else:
+            marked = _PLACEHOLDER.sub(_GAP, text).replace("{{", "{").replace("}}", "}")
+            parts = map(re.escape, shape(marked).split(_GAP))
+            gaps.append(re.compile(r"\S+".join(parts)))
+    return frozenset(whole), tuple(sorted(beginnings)), tuple(gaps)
 
 
 @lru_cache(maxsize=20_000)
@@ -62,6 +68,8 @@ def is_own(text: str | None) -> bool:
     """Whether the console sent it."""
     if text is None:
         return False
-    whole, beginnings = _shapes()
+    whole, beginnings, gaps = _shapes()
     found = shape(text)
-    return found in whole or found.startswith(beginnings)
+    if found in whole or found.startswith(beginnings):
+        return True
+    return any(gap.fullmatch(found) for gap in gaps)

@@ -152,7 +152,7 @@ def read_recording(path: Path) -> Recording:
                 gaps.append(Gap(at, str(value["gap"])))
             else:
                 samples.append(Sample(at, tuple(map(_unpacked, value["backends"]))))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             is_cut = True
             break
     return Recording(heading, tuple(samples), tuple(gaps), is_cut)
@@ -197,7 +197,7 @@ def _heading(line: bytes, path: Path) -> Heading:
             str(value["role"]),
             datetime.fromisoformat(value["started_at"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ActionRefused(
             f"{path} is not a recording of this console.",
             "Make one with medianest-console activity --record FILE.",

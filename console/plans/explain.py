@@ -19,7 +19,7 @@ from psycopg import errors as pg
 from psycopg import sql
 
 import queries
-from console.errors import ActionRefused, QueryFailed, ReadOnlyRefused
+from console.errors import ActionRefused, PrivilegeMissing, QueryFailed, ReadOnlyRefused
 from console.plans import words
 from console.plans.hazards import Hazards, hazards_of, unknown_functions
 from console.plans.judge import Judgement, judge, never_run, plan_calls, plan_writes
@@ -137,9 +137,21 @@ async def explain(
     """The plan of one statement; with `options.analyze` it is run and measured.
 
     `values` are those of its $n, as text. `write` says that the operator has confirmed a run of a
-    statement that writes. Raises ConfirmationNeeded, ActionRefused, QueryFailed, TimedOut and the
-    kinds of ConnectionFailed.
+    statement that writes. Raises ConfirmationNeeded, ActionRefused, QueryFailed, TimedOut,
+    PrivilegeMissing and the kinds of ConnectionFailed.
     """
+    try:
+        return await _answer(target, text, options, values, write=write)
+    except PrivilegeMissing as error:
+        raise PrivilegeMissing(
+            error.message,
+            "A plan needs the rights of its statement: connect as a role that has them.",
+        ) from error
+
+
+async def _answer(
+    target: Target, text: str, options: Options, values: Sequence[str | None], *, write: bool
+) -> Explained:
     judged = judge(text)
     planned = await _planned(target, judged, options, values)
     if not options.analyze:

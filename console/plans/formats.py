@@ -37,6 +37,8 @@ def read(text: str) -> Plan:
         return build(_document(content))
     except RecursionError as error:
         raise PlanUnreadable("The plan is nested too deeply to be read.", _HINT) from error
+    except ValueError as error:
+        raise PlanUnreadable("A figure of the plan is no number.", _HINT) from error
 
 
 def _document(content: str) -> Mapping[str, Any]:
