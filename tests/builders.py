@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from console.findings import Evidence, Finding, Severity
@@ -157,7 +158,7 @@ def steady(value: Any, name: str = "") -> Any:
         return {key: steady(inner, name) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(steady(inner, name) for inner in value)
-    if isinstance(value, str):
+    if isinstance(value, str) and not isinstance(value, Enum):
         return re.sub(r"\bfor \d+ \w+", "for 3 min", value)
     if isinstance(value, datetime):
         return NOW if name == "at" else NOW - timedelta(days=3)

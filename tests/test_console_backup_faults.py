@@ -109,6 +109,7 @@ def wait_for(condition: Any, seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_the_console_killed_leaves_no_process_and_nothing_published(
     medianest_db: Database, tmp_path: Path
 ) -> None:

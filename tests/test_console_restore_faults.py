@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from backups import fill, until
 from conftest import Database, run_sql
+from faults import let_go, pause_at, stopped_process
 from restores import Restoring, command_lines, die_at, ended, secrets_in
 
 from console.errors import ActionRefused
@@ -92,16 +93,18 @@ async def test_a_killed_undo_is_ended_by_resuming_it(
     assert media.ask(USERS, undone.kept) > 0
 
 
-async def test_a_second_restore_at_the_same_time_is_refused(media: Restoring) -> None:
-    fill(media.database, 200_000)
-    backup = await media.backup()
-    directory = await run.begin(
-        await media.plan(backup.id), media.target, media.settings, confirmed=True
-    )
+async def test_a_second_restore_at_the_same_time_is_refused(
+    media: Restoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = pause_at(monkeypatch, "load intent")
+    directory = await run.begin(await media.plan(), media.target, media.settings, confirmed=True)
+    go_on()
+    assert await until(lambda: stopped_process(directory) is not None, 60)
     with pytest.raises(ActionRefused, match="is not over"):
         await media.restore()
     with pytest.raises(ActionRefused, match="already running"):
         await run.go_on(directory, "resume", media.target, media.settings)
+    let_go(stopped_process(directory) or 0)
     assert (await ended(directory)).phase is Phase.DONE
 
 

@@ -267,6 +267,7 @@ async def test_somebody_who_takes_the_kept_name_meanwhile_loses_nothing(
     assert pair.content() == "old"
 
 
+@pytest.mark.slow
 async def test_a_session_that_will_not_go_opens_the_door_again(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,7 +131,7 @@ class _Trial:
             if self.options.profile_checks is not None:
                 self.report(LoadProgress("running the profile's checks"))
                 findings = await self.options.profile_checks(place.target)
-                self.checks += [_judge(findings)] if findings else []
+                self.checks += [judge_findings(findings)] if findings else []
             if self.options.amcheck:
                 self.report(LoadProgress("checking indexes against their tables"))
                 self.checks += await amcheck(place.target, search_path_of(self.manifest))
@@ -221,15 +221,21 @@ def _line(thing: DumpedObject) -> str:
     return f"{thing.kind} {thing.name} {thing.state}".strip()
 
 
-def _judge(findings: Sequence[Finding]) -> Check:
+def judge_findings(findings: Sequence[Finding]) -> Check:
+    """The profile's findings in a restored database as one check."""
     failures = [finding for finding in findings if finding.severity is Severity.FAILURE]
     what = "the profile's checks"
     if failures:
-        return Check(what, Verdict.FAIL, "; ".join(finding.message for finding in failures[:3]))
+        return Check(what, Verdict.FAIL, "; ".join(map(_told, failures[:3])))
     unknown = [finding for finding in findings if finding.severity is Severity.UNKNOWN]
     if unknown:
-        return Check(what, Verdict.COULD_NOT_VERIFY, unknown[0].message)
+        return Check(what, Verdict.COULD_NOT_VERIFY, _told(unknown[0]))
     return Check(what, Verdict.PASS, f"{len(findings)} findings, none a failure")
+
+
+def _told(finding: Finding) -> str:
+    message = finding.message.removesuffix(".")
+    return f"{finding.subject}: {message}" if finding.subject else message
 
 
 async def amcheck(target: Target, search_path: str) -> list[Check]:

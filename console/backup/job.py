@@ -67,12 +67,12 @@ async def carry_out(
         report(Progress(progress.phase, table=progress.table))
 
     options = DrillOptions(
-        place=job.place, jobs=settings.backups.jobs, profile_checks=_checks_of(target)
+        place=job.place, jobs=settings.backups.jobs, profile_checks=checks_of(target)
     )
     return await drill(store, backup, target, settings.backups, settings.tools, options, tell_load)
 
 
-def _checks_of(target: Target) -> ProfileChecks:
+def checks_of(target: Target) -> ProfileChecks:
     """The readiness checks that the target's profile asks of a restored copy of it."""
 
     async def run(restored: Target) -> Sequence[Finding]:

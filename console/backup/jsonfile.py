@@ -126,4 +126,7 @@ def sync_directory(path: Path) -> None:
 
 def read(path: Path) -> Any:
     """JSON content. Raises OSError, or ValueError when it is no JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error

@@ -202,10 +202,11 @@ async def _load_archive(
     unknown = uncounted(finished.lines, complaints) if serial else 0
     if unknown:
         fatal.append(f"pg_restore passed over {unknown} more errors than it named")
-    if finished.returncode not in (0, 1) or (finished.returncode == 1 and not complaints):
+    broken_off = finished.returncode not in (0, 1)
+    if broken_off or (finished.returncode == 1 and not complaints):
         fatal.append(finished.complaint)
     victims = [c for c in complaints if c.nature is Nature.SEARCH_PATH]
-    if not victims:
+    if broken_off or not victims:
         return Loaded(finished.seconds, harmless, fatal=tuple(fatal))
     # What failed only because a victim did (a foreign key to rows not there) is tried again too.
     again = [c for c in complaints if c.retryable and c.nature is not Nature.HARMLESS]

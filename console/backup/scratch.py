@@ -12,7 +12,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -121,10 +121,12 @@ async def on_temporary_server(
     like: DatabaseProperties | None,
     roles: Sequence[RoleInUse],
     database_bytes: int | None,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Scratch]:
     """A scratch database on a server of our own that exists only for the block.
 
-    It is of the same major version, else of the newest here that is not older. Raises
+    It is of the same major version, else of the newest here that is not older; `settings` are
+    laid over those of a server whose data nobody will miss. Raises
     CommandFailed or ActionRefused when there is none, or no room.
     """
     bin_dir = await asyncio.to_thread(_fitting_server, major)
@@ -136,7 +138,7 @@ async def on_temporary_server(
                 f" in {directory.parent}, which it does not have.",
                 "Set TMPDIR to a directory on a larger disk.",
             )
-        async with LocalServer(bin_dir, directory, _THROWAWAY) as server:
+        async with LocalServer(bin_dir, directory, {**_THROWAWAY, **(settings or {})}) as server:
             maintenance = Target("temporary server", server.conninfo("postgres"))
             await _create_roles(maintenance, roles)
             name = scratch_name(like.name if like else "database", "drill")

@@ -160,14 +160,14 @@ def _entry(line: str) -> Entry | None:
             record["seconds"],
             record["data"],
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def read_progress(directory: Path) -> dict[str, Any]:
     try:
         shown = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return shown if isinstance(shown, dict) else {}
 

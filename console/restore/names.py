@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 LONGEST = 63
 """Bytes of a name that PostgreSQL keeps (NAMEDATALEN - 1); longer ones it cuts silently."""
 
+STAMPS = f"{'[0-9]' * 8}t{'[0-9]' * 6}"
+"""Which file names begin with a stamp."""
+
+_STAMP = "%Y%m%dt%H%M%S"
+
 
 def stamp(moment: datetime) -> str:
     """To the second, fit for a name: 20261124t034512."""
-    return f"{moment:%Y%m%dt%H%M%S}"
+    return f"{moment:{_STAMP}}"
+
+
+def moment(stamp: str) -> datetime:
+    """The moment of a stamp. Raises ValueError for what is none."""
+    return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
 
 
 def fitted(name: str, suffix: str) -> str:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from console.backup import jsonfile
-from console.backup.manifest import FileKind, Verdict
+from console.backup.manifest import FileKind
 from console.backup.policy import BackupSettings
 from console.backup.store import explained
 from console.errors import ActionRefused
 from console.restore import names
+from console.restore.estimate import estimate, siblings
 from console.restore.journal import restores_directory
 from console.restore.looking import Preflight, Wish
 from console.restore.options import Hooks, Options, words_of
@@ -19,11 +20,9 @@ from console.restore.preflight import preflight
 from console.restore.source import Source
 from console.target import Target
 from console.tools import ToolSettings
-from console.units import age, duration, size
+from console.units import age, duration
 
 EXPECTED_ROWS = "expected-rows.json"
-_BYTES_A_SECOND = 40_000_000
-"""Database bytes restored in a second by an ordinary machine; a drill's own measure beats it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +124,12 @@ async def make_plan(
 
 
 def _free_stamp() -> str:
-    """Now, or the next second that no other restore has taken."""
+    """Now, or the second after the newest restore's, also when the clock was set back."""
     moment = datetime.now(UTC)
-    while any(restores_directory().glob(f"{names.stamp(moment)}-*")):
-        moment += timedelta(seconds=1)
+    others = restores_directory().glob(f"{names.STAMPS}-*")
+    newest = max((path.name.partition("-")[0] for path in others), default="")
+    if names.stamp(moment) <= newest:
+        moment = names.moment(newest) + timedelta(seconds=1)
     return names.stamp(moment)
 
 
@@ -159,22 +160,15 @@ def _safe(name: str) -> str:
 
 
 def _expect(source: Source, found: Preflight) -> tuple[float | None, str]:
-    drill = source.backup.drill if source.backup else None
-    if drill is not None and drill.verdict is Verdict.PASS and drill.restore_seconds:
-        return drill.restore_seconds, f"as measured by the drill of {drill.at:%Y-%m-%d}"
-    if found.expected_bytes:
-        return (
-            max(found.expected_bytes / _BYTES_A_SECOND, 1.0),
-            f"a guess from {size(found.expected_bytes)}; a drill would measure it",
-        )
-    return None, "nothing is known to expect it from"
+    expected = estimate(source.backup, found.expected_bytes, siblings(source.backup))
+    return expected.seconds, expected.basis
 
 
 def _lines(plan: Plan) -> tuple[str, ...]:
     options, source = plan.options, plan.source
     made = ""
     if source.manifest is not None:
-        made = f", {age(source.manifest.taken_at, datetime.now(UTC))} old"
+        made = f", made {age(source.manifest.taken_at, datetime.now(UTC))}"
     lines = [f"Restore {source.name}{made} ({source.reason}) on {options.place}."]
     if options.replaces is not None:
         lines.append(

@@ -83,7 +83,9 @@ async def begin(plan: Plan, target: Target, settings: Settings, *, confirmed: bo
         finally:
             locks.close()
     except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
+        # Who stopped waiting may have done so after the process had taken over.
+        if journals.running_pid(directory) is None:
+            shutil.rmtree(directory, ignore_errors=True)
         raise
     return directory
 

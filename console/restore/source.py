@@ -59,12 +59,23 @@ def _format_in_tar(path: Path) -> tuple[int, int] | None:
     return (head[5], head[6]) if head.startswith(b"PGDMP") else None
 
 
+SAFETY_NOTE = "before the restore"
+"""What the note of a safety backup begins with: it holds what a restore was to replace."""
+
+
+def is_safety(backup: Backup) -> bool:
+    """It was made by a restore, of the database as it was before."""
+    return backup.manifest is not None and backup.manifest.note.startswith(f"{SAFETY_NOTE} ")
+
+
 def recommend(store: Store, target: str) -> tuple[Backup, str]:
     """The backup to restore, and why. Raises ActionRefused when there is none to speak of.
 
     The newest verified one, drilled or not; when none is, the newest that is not known to be bad.
+    Safety backups hold what somebody wanted to be rid of: they come last.
     """
-    backups = [backup for backup in store.backups(target) if backup.verdict is not Verdict.FAIL]
+    usable = [backup for backup in store.backups(target) if backup.verdict is not Verdict.FAIL]
+    backups = [backup for backup in usable if not is_safety(backup)] or usable
     if not backups:
         raise ActionRefused(
             f"There is no usable backup of '{target}' in {store.directory(target)}.",

@@ -16,8 +16,9 @@ from typing import Any
 import psycopg
 
 from console.backup import load
-from console.backup.drill import compare_objects, compare_rows
+from console.backup.drill import compare_objects, compare_rows, judge_findings
 from console.backup.dump import Progress, create_backup
+from console.backup.job import checks_of
 from console.backup.load import LoadOptions, LoadProgress, search_path_of
 from console.backup.manifest import Check, TableRows, Tier, Verdict, read_objects
 from console.backup.snapshot import count_restored, server_major
@@ -30,7 +31,7 @@ from console.restore.journal import Journal, read_entries
 from console.restore.options import Options
 from console.restore.plan import read_expected_rows
 from console.restore.preflight_database import original_properties
-from console.restore.source import Source, reopened
+from console.restore.source import SAFETY_NOTE, Source, reopened
 from console.restore.status import State, fold
 from console.session import Connection
 from console.settings import Settings
@@ -74,6 +75,8 @@ class Work:
         shown: dict[str, Any] = {"step": step, "phase": progress.phase, "table": progress.table}
         if isinstance(progress, LoadProgress):
             shown |= {"done": progress.done_entries, "expected": progress.expected_entries}
+        else:
+            shown |= {"done_bytes": progress.done_bytes, "expected_bytes": progress.expected_bytes}
         self.journal.show(**shown)
 
 
@@ -112,7 +115,7 @@ async def _safety(work: Work, made: dict[str, Any]) -> None:
             work.settings.backups,
             tools,
             tier=Tier.MANUAL,
-            note=f"before the restore {work.options.id}",
+            note=f"{SAFETY_NOTE} {work.options.id}",
             report=report,
         )
         verified = await verify(store, backup, work.settings.tools)
@@ -126,6 +129,8 @@ async def _safety(work: Work, made: dict[str, Any]) -> None:
         work.warn(f"There is no safety backup: {error.message} The old database is kept.")
         return
     made["backup"], made["verdict"] = backup.id, str(verified.verdict)
+    if verified.verdict is not Verdict.PASS:
+        work.warn(f"The safety backup {backup.id} did not pass: {verified.verdict}.")
 
 
 async def _roles(work: Work, made: dict[str, Any]) -> None:
@@ -207,8 +212,29 @@ async def _validate(work: Work, made: dict[str, Any]) -> None:
         expected = await asyncio.to_thread(read_objects, source.backup.path)
         if expected is not None:
             checks += compare_objects(expected, await read_restored(target))
-    made["checks"] = [[check.what, str(check.verdict), check.answer] for check in checks]
+    profiled = await _profile_checks(work, target)
+    made["checks"] = [[c.what, str(c.verdict), c.answer] for c in (*checks, *profiled)]
     _judge(work, checks)
+    for check in profiled:
+        if check.verdict is not Verdict.PASS:
+            work.warn(_words_of_profile(check, checks))
+
+
+async def _profile_checks(work: Work, target: Target) -> list[Check]:
+    try:
+        findings = await checks_of(work.target)(target)
+    except ConsoleError as error:
+        return [Check("the profile's checks", Verdict.COULD_NOT_VERIFY, error.message)]
+    return [judge_findings(findings)] if findings else []
+
+
+def _words_of_profile(check: Check, compared: Sequence[Check]) -> str:
+    """What fails in a true copy fails in its source: that is told, and holds nothing up."""
+    if check.verdict is not Verdict.FAIL:
+        return f"Not checked: {check.what}: {check.answer.removesuffix('.')}."
+    if compared and all(other.verdict is Verdict.PASS for other in compared):
+        return f"{check.answer}. The database was so when it was backed up: it is a true copy."
+    return f"{check.answer}. Whether it was so when it was backed up is not known."
 
 
 def _judge(work: Work, checks: Sequence[Check]) -> None:
