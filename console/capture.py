@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +28,31 @@ _INDEX_DEFINITION = re.compile(
 _IDENTITIES = {"a": "always", "d": "by default"}
 
 
+class _Described(Mapping[TableName, Table]):
+    """Each table is described when it is first looked at: of thousands, a profile names few."""
+
+    def __init__(
+        self, relations: Mapping[TableName, Relation], describe: Callable[[Relation], Table]
+    ) -> None:
+        self._relations = relations
+        self._describe = describe
+        self._known: dict[TableName, Table] = {}
+
+    def __getitem__(self, name: TableName) -> Table:
+        if name not in self._known:
+            self._known[name] = self._describe(self._relations[name])
+        return self._known[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._relations
+
+    def __iter__(self) -> Iterator[TableName]:
+        return iter(self._relations)
+
+    def __len__(self) -> int:
+        return len(self._relations)
+
+
 @dataclass(frozen=True)
 class Structure:
     """One reading of the catalogs with definitions; locked parts are missing from the latter."""
@@ -47,9 +72,9 @@ class Structure:
         }
 
     @cached_property
-    def tables(self) -> dict[TableName, Table]:
+    def tables(self) -> Mapping[TableName, Table]:
         """Every table as a profile would describe it, the migrations' among them."""
-        return {name: self._table(relation) for name, relation in self.relations.items()}
+        return _Described(self.relations, self._table)
 
     @cached_property
     def locked(self) -> frozenset[TableName]:

@@ -158,7 +158,10 @@ class _Reader:
         if shape is str and kind != "null":
             return node.value
         if shape is Path and kind == "str":
-            return Path(node.value).expanduser()
+            try:
+                return Path(node.value).expanduser()
+            except RuntimeError as error:
+                raise self._fail(node, name, "a path; ~NAME must be an account") from error
         if shape is bool and kind == "bool":
             return node.value.lower() in ("true", "yes", "on")
         if shape in (int, float) and kind in (("int",) if shape is int else ("int", "float")):

@@ -285,7 +285,7 @@ def unindexed_findings(
     # CREATE INDEX CONCURRENTLY is not to be had on a partitioned table.
     create = "CREATE INDEX" if partitioned else "CREATE INDEX CONCURRENTLY"
     fix = f"{create} ON {table} ({listed(key.columns)});"
-    if any(relation.name == "_prisma_migrations" for relation in catalog.relations):
+    if "_prisma_migrations" in catalog.relation_names:
         fix += "\n-- and @@index([...]) in schema.prisma: Prisma does not index relation fields"
     return (
         _finding(

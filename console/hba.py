@@ -145,8 +145,11 @@ def _networks(row: HbaRule) -> tuple[Network, ...]:
         return (ip_network("0.0.0.0/0"), ip_network("::/0"))
     if row.address is None or row.netmask is None:
         return ()
-    bits = bin(int(ip_address(row.netmask))).count("1")
-    return (ip_network(f"{row.address}/{bits}", strict=False),)
+    try:
+        bits = bin(int(ip_address(row.netmask))).count("1")
+        return (ip_network(f"{row.address}/{bits}", strict=False),)
+    except ValueError:
+        return ()  # a host's name, which no mask belongs to
 
 
 def shadowed(all_rules: Sequence[Rule]) -> list[tuple[Rule, Rule]]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import psycopg
 
@@ -22,6 +22,7 @@ from console.foreign_keys import (
 )
 from console.index_bloat import BloatEstimate, estimate_bloat
 from console.index_rules import Critical
+from console.index_use import LIMITS, IndexLimits
 from console.names import listed, quoted
 from console.profile import Profile
 from console.session import Session, explain
@@ -146,13 +147,20 @@ class IndexFacts:
     not_read: tuple[str, ...] = ()
 
 
-async def read_indexes(session: Session, critical: Critical | None = None) -> IndexOverview:
+async def read_indexes(
+    session: Session,
+    critical: Critical | None = None,
+    limits: IndexLimits = LIMITS,
+    *,
+    known: Catalog | None = None,
+) -> IndexOverview:
     """Every user index, judged.
 
-    What cannot be read beside the catalog (sizes, use, bloat) is told in `not_read`. Raises
-    ConsoleError kinds when the catalog itself cannot be read.
+    `known` is a catalog read a moment ago, which spares reading it again. What cannot be read
+    beside the catalog (sizes, use, bloat) is told in `not_read`. Raises ConsoleError kinds when
+    the catalog itself cannot be read.
     """
-    return judge_indexes(await _read(session), critical or {}, datetime.now(UTC))
+    return judge_indexes(await _read(session, known), critical or {}, datetime.now(UTC), limits)
 
 
 def critical_of(profile: Profile) -> dict[tuple[str, str], str]:
@@ -171,12 +179,12 @@ async def index_definition(session: Session, oid: int) -> str | None:
     return rows[0].definition if rows else None
 
 
-async def _read(session: Session) -> IndexFacts:
+async def _read(session: Session, known: Catalog | None = None) -> IndexFacts:
     """Builds are read before and after: one that ends meanwhile leaves no false 'invalid'."""
     connection = await session.connection()
     try:
         builds = await fetch(connection, CREATE_INDEX_PROGRESS)
-        catalog = await read_catalog(connection)
+        catalog = known if _is_settled(known) else await read_catalog(connection)
         collations = await fetch(connection, FOREIGN_KEY_COLLATIONS)
         builds += await fetch(connection, CREATE_INDEX_PROGRESS)
     except psycopg.Error as error:
@@ -201,6 +209,11 @@ async def _read(session: Session) -> IndexFacts:
     )
 
 
+def _is_settled(catalog: Catalog | None) -> TypeGuard[Catalog]:
+    """It was read before the builds were, which matters only where an index is not valid."""
+    return catalog is not None and all(i.is_valid and i.is_ready for i in catalog.indexes)
+
+
 class _Asked:
     """Questions whose answers may be missing: what failed is kept as a sentence."""
 
@@ -218,19 +231,21 @@ class _Asked:
             return []
 
 
-def judge_indexes(facts: IndexFacts, critical: Critical, now: datetime) -> IndexOverview:
+def judge_indexes(
+    facts: IndexFacts, critical: Critical, now: datetime, limits: IndexLimits = LIMITS
+) -> IndexOverview:
     """All findings, each beside its index; those about no index stand in the overview alone."""
     catalog = facts.catalog
     supports = _supports(facts)
     scans = {oid: row.scans for oid, row in facts.activity.items()}
-    by_index = _findings_by_index(facts, critical, scans, supports, now)
+    by_index = _findings_by_index(facts, critical, scans, supports, now, limits)
     records = tuple(
         _record(facts, index, critical, scans, supports.get(index.oid, ()), by_index)
         for index in catalog.indexes
     )
     elsewhere = index_rules.missing_critical(catalog, critical) + _keys_without_index(facts)
     if facts.since is not None and facts.activity:
-        elsewhere += index_use.too_early(catalog, scans, facts.since, now, supports)
+        elsewhere += index_use.too_early(catalog, scans, facts.since, now, supports, limits)
     found = elsewhere + [finding for record in records for finding in record.findings]
     return IndexOverview(
         records,
@@ -271,15 +286,18 @@ def _findings_by_index(
     scans: Mapping[int, int],
     supports: Collection[int],
     now: datetime,
+    limits: IndexLimits,
 ) -> dict[int, list[Finding]]:
     catalog = facts.catalog
     kinds = [
         index_rules.invalid(catalog, facts.builds, critical),
         index_rules.repeated(catalog, critical, scans),
-        index_use.bloated(catalog, facts.bloat),
+        index_use.bloated(catalog, facts.bloat, limits),
     ]
     if facts.since is not None and facts.activity:
-        kinds.append(index_use.unused(catalog, scans, facts.sizes, facts.since, now, supports))
+        kinds.append(
+            index_use.unused(catalog, scans, facts.sizes, facts.since, now, supports, limits)
+        )
     by_index: defaultdict[int, list[Finding]] = defaultdict(list)
     for kind in kinds:
         for oid, finding in kind.items():

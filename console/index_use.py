@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from console import units
@@ -13,13 +14,21 @@ from console.index_rules import drop_statement, reindex_statement
 from console.names import qualified, quoted
 from queries.catalog import Catalog, Index, StatisticsSince
 
-SHORTEST_WINDOW = timedelta(days=7)
-"""A week has every weekly job in it; a shorter one says nothing about what is never used."""
-LARGE_BYTES = 10 * 1024**2
-"""An unused index from here on is worth a warning."""
-BLOAT_SHARE = 0.4
-BLOAT_BYTES = 10 * 1024**2
-"""Bloat is reported when both are reached; a third is usual after random inserts."""
+
+@dataclass(frozen=True, slots=True)
+class IndexLimits:
+    """From where on use and bloat are worth a word."""
+
+    shortest_window: timedelta = timedelta(days=7)
+    """A week has every weekly job in it; a shorter one says nothing about what is never used."""
+    large_bytes: int = 10 * 1024**2
+    """An unused index from here on is worth a warning."""
+    bloat_share: float = 0.4
+    bloat_bytes: int = 10 * 1024**2
+    """Bloat is reported when both are reached; a third is usual after random inserts."""
+
+
+LIMITS = IndexLimits()
 
 
 def unused(
@@ -29,12 +38,13 @@ def unused(
     since: StatisticsSince,
     now: datetime,
     supporting: Collection[int],
+    limits: IndexLimits = LIMITS,
 ) -> dict[int, Finding]:
     """By index oid, once statistics run long enough. `supporting` serve foreign keys."""
-    if now - since.since < SHORTEST_WINDOW:
+    if now - since.since < limits.shortest_window:
         return {}
     return {
-        index.oid: _unused(index, since, now, total_bytes(catalog, index, sizes))
+        index.oid: _unused(index, since, now, total_bytes(catalog, index, sizes), limits)
         for index in unscanned(catalog, scans, supporting)
     }
 
@@ -45,11 +55,12 @@ def too_early(
     since: StatisticsSince,
     now: datetime,
     supporting: Collection[int],
+    limits: IndexLimits = LIMITS,
 ) -> list[Finding]:
     """One remark in place of a verdict, while statistics are too young for one."""
     candidates = len(unscanned(catalog, scans, supporting))
     window = now - since.since
-    if not candidates or window >= SHORTEST_WINDOW:
+    if not candidates or window >= limits.shortest_window:
         return []
     return [
         Finding(
@@ -58,7 +69,7 @@ def too_early(
             "",
             "Too early to tell which indexes are unused: counted for"
             f" {units.duration(round(window.total_seconds()))},"
-            f" {SHORTEST_WINDOW.days} days needed.",
+            f" {limits.shortest_window.days} days needed.",
             Evidence(
                 "pg_stat_user_indexes.idx_scan = 0, without those that guard or support",
                 f"{candidates} without a scan since {since.since:%Y-%m-%d %H:%M} UTC",
@@ -106,8 +117,10 @@ def _total(catalog: Catalog, index: Index, amounts: Mapping[int, int]) -> int | 
     return sum(known) if len(known) == len(totals) else None
 
 
-def _unused(index: Index, since: StatisticsSince, now: datetime, size: int | None) -> Finding:
-    large = size is not None and size >= LARGE_BYTES
+def _unused(
+    index: Index, since: StatisticsSince, now: datetime, size: int | None, limits: IndexLimits
+) -> Finding:
+    large = size is not None and size >= limits.large_bytes
     window = units.duration((now - since.since).total_seconds())
     return Finding(
         "index.unused",
@@ -120,7 +133,9 @@ def _unused(index: Index, since: StatisticsSince, now: datetime, size: int | Non
     )
 
 
-def bloated(catalog: Catalog, estimates: Mapping[int, BloatEstimate]) -> dict[int, Finding]:
+def bloated(
+    catalog: Catalog, estimates: Mapping[int, BloatEstimate], limits: IndexLimits = LIMITS
+) -> dict[int, Finding]:
     """By index oid: estimates that promise much from a rebuild."""
     found = {}
     for oid, estimate in estimates.items():
@@ -128,7 +143,7 @@ def bloated(catalog: Catalog, estimates: Mapping[int, BloatEstimate]) -> dict[in
         wasted, share = estimate.wasted_bytes, estimate.share
         if index is None or wasted is None or share is None:
             continue
-        if wasted >= BLOAT_BYTES and share >= BLOAT_SHARE:
+        if wasted >= limits.bloat_bytes and share >= limits.bloat_share:
             found[oid] = _bloated(index, estimate, wasted, share)
     return found
 

@@ -227,7 +227,10 @@ def load(name_or_path: str) -> Profile:
     """A bundled profile by its name, or a profile file. Raises SettingsError."""
     if name_or_path in bundled_names():
         return bundled(name_or_path)
-    path = Path(name_or_path).expanduser()
+    try:
+        path = Path(name_or_path).expanduser()
+    except RuntimeError:
+        path = Path(name_or_path)  # ~NAME of nobody: a file that is not there
     if not path.exists() and path.suffix not in (".yaml", ".yml") and "/" not in name_or_path:
         raise SettingsError(
             f"There is no profile '{name_or_path}'.",

@@ -6,9 +6,9 @@ import json
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from console.findings import Evidence, Finding, Severity, worst
 
@@ -17,7 +17,9 @@ FORMAT_VERSION = 1
 _WIDTH = 80
 _LINES_OF_A_CATEGORY = 6
 """Sound checks of a category with more of them are named together."""
-_WORDS = {
+_FINDINGS_OF_A_CHECK = 20
+"""The text names so many of a check; JSON has them all."""
+WORDS = {
     Severity.FAILURE: "FAIL",
     Severity.UNKNOWN: "UNKN",
     Severity.WARNING: "WARN",
@@ -40,6 +42,15 @@ _COUNTED = {
 
 
 @dataclass(frozen=True, slots=True)
+class Silenced:
+    """A finding that the settings keep still, and why."""
+
+    finding: Finding
+    reason: str
+    until: date
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """One check's line: its count or figure, and what it found."""
 
@@ -51,6 +62,17 @@ class CheckResult:
     is_complete: bool = True
     """False when something is absent that another check's finding is about."""
     seconds: float = 0.0
+    is_advice: bool = False
+    """Of what it finds, only a failure changes the verdict."""
+    silenced: tuple[Silenced, ...] = ()
+
+    @property
+    def told(self) -> tuple[Finding, ...]:
+        """Its findings, with an OK one where nothing is worse than a note."""
+        if self.severity not in (Severity.OK, Severity.INFO):
+            return self.findings
+        well = Finding(self.id, Severity.OK, "", f"{self.title}: {self.summary}.")
+        return (*self.findings, well)
 
     @property
     def severity(self) -> Severity:
@@ -76,62 +98,139 @@ class Report:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Every finding once, worst first; a check that found nothing gives an OK one."""
-        found: list[Finding] = []
-        for result in self.results:
-            found += result.findings
-            if result.severity in (Severity.OK, Severity.INFO):
-                found.append(
-                    Finding(result.id, Severity.OK, "", f"{result.title}: {result.summary}.")
-                )
+        found = [finding for result in self.results for finding in result.told]
         return tuple(sorted(found, key=lambda finding: finding.severity.rank))
 
     @property
+    def deciding(self) -> tuple[Finding, ...]:
+        """What the verdict is made of: all but advice, and failures of advice."""
+        return tuple(
+            finding
+            for result in self.results
+            for finding in result.told
+            if not result.is_advice or finding.severity is Severity.FAILURE
+        )
+
+    @property
+    def advice(self) -> tuple[Finding, ...]:
+        """What is told beside the verdict, worst first."""
+        found = [
+            finding
+            for result in self.results
+            if result.is_advice
+            for finding in result.findings
+            if finding.severity not in (Severity.FAILURE, Severity.OK)
+        ]
+        return tuple(sorted(found, key=lambda finding: finding.severity.rank))
+
+    @property
+    def silenced(self) -> tuple[Silenced, ...]:
+        return tuple(one for result in self.results for one in result.silenced)
+
+    @property
     def verdict(self) -> Severity:
-        return worst(self.findings)
+        return worst(self.deciding)
+
+    @property
+    def counts(self) -> Counter[Severity]:
+        """How many findings of each severity."""
+        return Counter(finding.severity for finding in self.findings)
 
     @property
     def headline(self) -> str:
         """The verdict in words, e.g. NOT READY: 1 failure, 2 warnings."""
-        counts = Counter(finding.severity for finding in self.findings)
-        parts = [
-            f"{counts[severity]} {words[counts[severity] > 1]}"
-            for severity, words in _COUNTED.items()
-            if counts[severity]
-        ]
-        parts = parts or [f"all {len(self.results)} checks passed"]
-        return f"{_VERDICTS[self.verdict]}: {', '.join(parts)}"
+        decided = sum(not result.is_advice for result in self.results)
+        parts = _counted(self.deciding) or [f"all {decided} checks passed"]
+        words = f"{_VERDICTS[self.verdict]}: {', '.join(parts)}"
+        if self.advice:
+            words += f"; advice: {', '.join(_counted(self.advice))}"
+        if self.silenced:
+            words += f"; {len(self.silenced)} silenced"
+        return words
+
+
+def _counted(findings: Iterable[Finding]) -> list[str]:
+    """How many there are of each severity that is worth a word."""
+    counts = Counter(finding.severity for finding in findings)
+    return [
+        f"{counts[severity]} {words[counts[severity] > 1]}"
+        for severity, words in _COUNTED.items()
+        if counts[severity]
+    ]
 
 
 def text(report: Report) -> str:
     """80 columns: the verdict, a line a check, then each finding with its reason and its fix.
 
-    Checks that are well share a paragraph where their category has many of them.
+    Checks that are well share a paragraph where their category has many of them; advice comes
+    after the rest, its notes without proof and fix.
     """
-    lines = [
-        report.headline,
-        *textwrap.wrap(_context(report), _WIDTH),
-        "",
-    ]
-    condensed = _condensed(report.results)
-    shown = [result for result in report.results if id(result) not in condensed]
-    title_width = max((len(result.title) for result in shown), default=0)
-    for result in shown:
-        head = f"{_WORDS[result.severity]:4}  {result.title:{title_width}}  "
-        lines += _wrapped(result.summary, head, " " * len(head))
-    lines += _sound_lines(result for result in report.results if id(result) in condensed)
-    for finding in report.findings:
-        if finding.severity is not Severity.OK:
-            lines += ["", *_finding_lines(finding)]
+    lines = [report.headline, *textwrap.wrap(context_line(report), _WIDTH), ""]
+    lines += _result_lines([result for result in report.results if not result.is_advice])
+    for finding in _few(report.deciding):
+        lines += ["", *finding_lines(finding)]
+    advice = [result for result in report.results if result.is_advice]
+    if advice:
+        lines += ["", "Advice, which does not change the verdict unless it fails", ""]
+        lines += _result_lines(advice, most=1)
+    brief = [finding for finding in report.advice if finding.severity is not Severity.WARNING]
+    for finding in _few(f for f in report.advice if f.severity is Severity.WARNING):
+        lines += ["", *finding_lines(finding)]
+    if brief:
+        lines += ["", "Notes; check --only ID, or --format markdown, gives proof and fix", ""]
+    for finding in _few(brief):
+        subject = f"{printable(finding.subject)}: " if finding.subject else ""
+        words = f"{finding.check}: {subject}{printable(finding.message)}"
+        lines += wrapped(words, f"{WORDS[finding.severity]:4}  ", " " * 6)
+    lines += _silenced_lines(report)
     return "\n".join(lines) + "\n"
 
 
-def _condensed(results: Iterable[CheckResult]) -> set[int]:
+def _few(findings: Iterable[Finding]) -> list[Finding]:
+    """What is not well, worst first; of one check and severity the first, then how many more."""
+    kinds: dict[tuple[int, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.severity is not Severity.OK:
+            kinds.setdefault((finding.severity.rank, finding.check), []).append(finding)
+    told = []
+    for _, kind in sorted(kinds.items(), key=lambda item: item[0][0]):
+        told += kind[:_FINDINGS_OF_A_CHECK]
+        rest = len(kind) - _FINDINGS_OF_A_CHECK
+        if rest > 0:
+            message = f"{rest} more like these; --format json has them all."
+            told.append(Finding(kind[0].check, kind[0].severity, "", message))
+    return told
+
+
+def _result_lines(results: Sequence[CheckResult], most: int = _LINES_OF_A_CATEGORY) -> list[str]:
+    condensed = _condensed(results, most)
+    shown = [result for result in results if id(result) not in condensed]
+    title_width = max((len(result.title) for result in shown), default=0)
+    lines: list[str] = []
+    for result in shown:
+        head = f"{WORDS[result.severity]:4}  {result.title:{title_width}}  "
+        lines += wrapped(result.summary, head, " " * len(head))
+    lines += _sound_lines(result for result in results if id(result) in condensed)
+    return lines
+
+
+def _silenced_lines(report: Report) -> list[str]:
+    if not report.silenced:
+        return []
+    lines = ["", "Silenced by the settings", ""]
+    for one in report.silenced:
+        words = f"{one.finding.check}: {one.finding.subject or 'all'}, until {one.until}: "
+        lines += wrapped(printable(words + one.reason), "      ", " " * 8)
+    return lines
+
+
+def _condensed(results: Iterable[CheckResult], most: int) -> set[int]:
     """The ids of results that share a line: the sound ones of a category that has many."""
     sound: dict[str, list[CheckResult]] = {}
     for result in results:
         if result.severity is Severity.OK:
             sound.setdefault(result.id.partition(".")[0], []).append(result)
-    return {id(one) for many in sound.values() if len(many) > _LINES_OF_A_CATEGORY for one in many}
+    return {id(one) for many in sound.values() if len(many) > most for one in many}
 
 
 def _sound_lines(results: Iterable[CheckResult]) -> Iterable[str]:
@@ -141,10 +240,11 @@ def _sound_lines(results: Iterable[CheckResult]) -> Iterable[str]:
         by_category.setdefault(result.id.partition(".")[0], []).append(result.title)
     for category, titles in by_category.items():
         words = f"{category}, {len(titles)} checks: {', '.join(titles)}"
-        yield from _wrapped(words, f"{_WORDS[Severity.OK]:4}  ", " " * 6)
+        yield from wrapped(words, f"{WORDS[Severity.OK]:4}  ", " " * 6)
 
 
-def _context(report: Report) -> str:
+def context_line(report: Report) -> str:
+    """Which database, as whom, by which profile, when."""
     seconds = (report.finished - report.started).total_seconds()
     return printable(
         f"{report.target}, PostgreSQL {report.server_version}, as {report.role};"
@@ -157,19 +257,21 @@ def _profile(report: Report) -> str:
     return f"profile {report.profile}{reason}" if report.profile else f"no profile{reason}"
 
 
-def _finding_lines(finding: Finding) -> list[str]:
+def finding_lines(finding: Finding) -> list[str]:
+    """80 columns: what it is about, the sentence, the evidence and the fix."""
     subject = printable(finding.subject or finding.check)
-    lines = _wrapped(subject, f"{_WORDS[finding.severity]:4}  ", " " * 6)
-    lines += _wrapped(printable(finding.message), " " * 6, " " * 6)
+    lines = wrapped(subject, f"{WORDS[finding.severity]:4}  ", " " * 6)
+    lines += wrapped(printable(finding.message), " " * 6, " " * 6)
     if finding.evidence is not None:
-        lines += _wrapped(printable(finding.evidence.asked), "      asked  ", " " * 13)
-        lines += _wrapped(printable(finding.evidence.answer), "      found  ", " " * 13)
+        lines += wrapped(printable(finding.evidence.asked), "      asked  ", " " * 13)
+        lines += wrapped(printable(finding.evidence.answer), "      found  ", " " * 13)
     for number, line in enumerate(printable(finding.fix).splitlines()):
         lines += _wrapped_sql(line, "      fix    " if number == 0 else " " * 13)
     return lines
 
 
-def _wrapped(content: str, first: str, rest: str) -> list[str]:
+def wrapped(content: str, first: str, rest: str) -> list[str]:
+    """Lines of 80 columns that begin with `first`, the following ones with `rest`."""
     return textwrap.wrap(
         content,
         _WIDTH,
@@ -210,40 +312,53 @@ def printable(content: str) -> str:
 def markdown(report: Report) -> str:
     """A heading with the verdict, a table of the checks, a section a finding."""
     lines = [
-        f"# {_escaped(report.headline)}",
+        f"# {escaped(report.headline)}",
         "",
-        _escaped(_context(report)),
+        escaped(context_line(report)),
         "",
         "| | Check | Result |",
         "|---|---|---|",
         *(
-            f"| {_WORDS[result.severity]} | {_escaped(result.title)} | {_escaped(result.summary)} |"
+            f"| {WORDS[result.severity]} | {escaped(result.title)} | {escaped(result.summary)} |"
             for result in report.results
         ),
     ]
-    for finding in report.findings:
-        if finding.severity is not Severity.OK:
-            lines += ["", *_markdown_finding(finding)]
+    for finding in _few(report.findings):
+        lines += ["", *markdown_finding(finding)]
+    if report.silenced:
+        lines += ["", "## Silenced by the settings", ""]
+        lines += [
+            f"- {escaped(one.finding.check)}: {escaped(one.finding.subject or 'all')},"
+            f" until {one.until}: {escaped(one.reason)}"
+            for one in report.silenced
+        ]
     return "\n".join(lines) + "\n"
 
 
-def _markdown_finding(finding: Finding) -> Iterable[str]:
+def markdown_finding(finding: Finding, level: int = 2) -> Iterable[str]:
+    """A section below a heading of `level`."""
     subject = printable(finding.subject or finding.check)
-    yield f"## {_WORDS[finding.severity]}: {_escaped(subject)}"
+    yield f"{'#' * level} {WORDS[finding.severity]}: {escaped(subject)}"
     yield ""
-    yield _escaped(printable(finding.message))
+    yield escaped(printable(finding.message))
     if finding.evidence is not None:
         yield ""
-        yield f"Asked: {_escaped(printable(finding.evidence.asked))}"
+        yield f"Asked: {escaped(printable(finding.evidence.asked))}"
         yield ""
-        yield f"Found: {_escaped(printable(finding.evidence.answer))}"
+        yield f"Found: {escaped(printable(finding.evidence.answer))}"
     if finding.fix:
-        fix = printable(finding.fix)
-        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", fix)), default=0))
-        yield from ("", f"{fence}sql", fix, fence)
+        yield from ("", *fenced(finding.fix, "sql"))
 
 
-def _escaped(content: str) -> str:
+def fenced(content: str, language: str) -> tuple[str, str, str]:
+    """A block of code that nothing in it can end."""
+    code = printable(content)
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", code)), default=0))
+    return f"{fence}{language}", code, fence
+
+
+def escaped(content: str) -> str:
+    """Text as one line of Markdown that means nothing but itself, also in a table."""
     flat = " ".join(printable(content).split())
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", flat)
 
@@ -252,11 +367,12 @@ def as_json(report: Report) -> str:
     """One object, keys as follows; times are ISO 8601 in UTC.
 
     format: 1, raised when a key changes its meaning or goes. verdict: failure, unknown, warning,
-    info or ok. headline: text. target, server_version, role: text. profile: text or null;
-    profile_reason: text. started, finished: times. checks: a list of {id, title, meaning, severity,
-    summary, complete, seconds}. findings: a list, worst first, of {check, severity, subject,
-    message, evidence, fix}, where evidence is null or {asked, answer, at}; a check without
-    findings has one of severity ok.
+    info or ok; advice changes it only by a failure. headline: text. target, server_version, role:
+    text. profile: text or null; profile_reason: text. started, finished: times. checks: a list of
+    {id, title, meaning, severity, summary, complete, advice, seconds}. findings: a list, worst
+    first, of {check, severity, subject, message, evidence, fix}, where evidence is null or {asked,
+    answer, at}; a check without findings has one of severity ok. silenced: a list of {finding,
+    reason, until}.
     """
     document = {
         "format": FORMAT_VERSION,
@@ -269,13 +385,22 @@ def as_json(report: Report) -> str:
         "profile_reason": report.profile_reason,
         "started": report.started.isoformat(),
         "finished": report.finished.isoformat(),
-        "checks": [_check_object(result) for result in report.results],
-        "findings": [_finding_object(finding) for finding in report.findings],
+        "checks": [check_object(result) for result in report.results],
+        "findings": [finding_object(finding) for finding in report.findings],
+        "silenced": [
+            {
+                "finding": finding_object(one.finding),
+                "reason": one.reason,
+                "until": one.until.isoformat(),
+            }
+            for one in report.silenced
+        ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _check_object(result: CheckResult) -> dict[str, object]:
+def check_object(result: CheckResult) -> dict[str, object]:
+    """A check as `as_json` describes it."""
     return {
         "id": result.id,
         "title": result.title,
@@ -283,11 +408,13 @@ def _check_object(result: CheckResult) -> dict[str, object]:
         "severity": result.severity.value,
         "summary": result.summary,
         "complete": result.is_complete,
+        "advice": result.is_advice,
         "seconds": round(result.seconds, 4),
     }
 
 
-def _finding_object(finding: Finding) -> dict[str, object]:
+def finding_object(finding: Finding) -> dict[str, object]:
+    """A finding as `as_json` describes it."""
     return {
         "check": finding.check,
         "severity": finding.severity.value,

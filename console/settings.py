@@ -10,6 +10,7 @@ import platformdirs
 
 from console import documents
 from console.backup.policy import BackupSettings
+from console.check_settings import CheckSettings
 from console.errors import SettingsError
 from console.target import Target, from_dsn, from_environment, with_password_file
 from console.tools import ToolSettings
@@ -53,6 +54,7 @@ class Settings:
     """Leave out every action that changes something."""
     backups: BackupSettings = field(default_factory=BackupSettings)
     tools: ToolSettings = field(default_factory=ToolSettings)
+    checks: CheckSettings = field(default_factory=CheckSettings)
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.refresh_seconds <= 60:

@@ -217,6 +217,11 @@ class Catalog:
         return {relation.oid: relation for relation in self.relations}
 
     @cached_property
+    def relation_names(self) -> frozenset[str]:
+        """In any schema."""
+        return frozenset(relation.name for relation in self.relations)
+
+    @cached_property
     def index_by_oid(self) -> dict[int, Index]:
         return {index.oid: index for index in self.indexes}
 

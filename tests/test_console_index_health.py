@@ -24,16 +24,19 @@ from console.index_health import (
     read_indexes,
 )
 from console.index_rules import Critical
+from console.index_use import LIMITS, IndexLimits
 from console.profile import bundled
 from console.session import Session
 from console.target import Target
 from queries.catalog import StatisticsSince
 
 
-async def overview(database: Database, critical: Critical | None = None) -> IndexOverview:
+async def overview(
+    database: Database, critical: Critical | None = None, limits: IndexLimits = LIMITS
+) -> IndexOverview:
     session = Session(Target("test", database))
     try:
-        return await read_indexes(session, critical)
+        return await read_indexes(session, critical, limits)
     finally:
         await session.close()
 
@@ -434,10 +437,8 @@ def _bloat(result: IndexOverview, name: str) -> tuple[float | None, str]:
     return bloat.share, bloat.reason
 
 
-async def test_much_bloat_is_a_finding_that_a_rebuild_mends(
-    empty_db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("console.index_use.BLOAT_BYTES", 1024**2)
+async def test_much_bloat_is_a_finding_that_a_rebuild_mends(empty_db: Database) -> None:
+    limits = IndexLimits(bloat_bytes=1024**2)
     run_sql(
         empty_db,
         "CREATE TABLE t (id int)",
@@ -446,10 +447,10 @@ async def test_much_bloat_is_a_finding_that_a_rebuild_mends(
         "DELETE FROM t WHERE id % 4 <> 0",
         "VACUUM ANALYZE t",
     )
-    finding = of(await overview(empty_db), "index.bloat")["public.i"]
+    finding = of(await overview(empty_db, limits=limits), "index.bloat")["public.i"]
     assert "estimate" in finding.message
     run_sql(empty_db, finding.fix)
-    assert not of(await overview(empty_db), "index.bloat")
+    assert not of(await overview(empty_db, limits=limits), "index.bloat")
 
 
 async def test_a_locked_table_hangs_nothing(medianest_db: Database) -> None:

@@ -99,6 +99,7 @@ def test_json_has_the_keys_it_documents() -> None:
         "severity": "failure",
         "summary": "33 indexes",
         "complete": True,
+        "advice": False,
         "seconds": 0.0,
     }
     assert found["findings"][0] == {

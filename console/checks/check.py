@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from console.capture import Structure, read_structure
+from console.check_settings import DEFAULTS, THRESHOLDS, CheckSettings, Threshold
+from console.checks.about import About, about_checks
 from console.errors import ConsoleError
 from console.findings import Finding, Severity
 from console.identifiers import TableName
@@ -17,6 +19,9 @@ from console.session import Session
 from console.target import Target
 
 Answer = TypeVar("Answer")
+
+READINESS = frozenset({"schema", "data", "integrity", "migrations", "speed"})
+"""Categories that say whether the database is ready; the others advise."""
 
 SHOWN_EXTRAS = 20
 """Unexpected objects are named up to so many; the rest are counted."""
@@ -44,6 +49,9 @@ class Examination:
     """Checks named by the operator: these spare no effort."""
     backups: Path | None = None
     """The directory of the backups, where it is known."""
+    settings: CheckSettings = DEFAULTS
+    step: Callable[[str], None] = lambda _words: None
+    """Told where a long check is."""
     _answers: dict[str, Any] = field(default_factory=dict, repr=False)
     _structure: Structure | ConsoleError | None = field(default=None, repr=False)
 
@@ -56,6 +64,10 @@ class Examination:
         """The role as the server knows it."""
         server = self.session.server
         return server.role if server is not None else self.target.user
+
+    def threshold(self, name: str) -> float:
+        """The operator's, else the check's own; `name` ends in its unit."""
+        return self.settings.threshold(name)
 
     async def structure(self) -> Structure:
         """The catalogs, read once. Raises ConsoleError kinds, the same one each time."""
@@ -146,6 +158,22 @@ class Check:
     @property
     def category(self) -> str:
         return self.id.partition(".")[0]
+
+    @property
+    def about(self) -> About:
+        """Where its evidence comes from, how grave it can be, and the kind of fix."""
+        return about_checks()[self.id]
+
+    @property
+    def thresholds(self) -> dict[str, Threshold]:
+        """What the settings can change, by full name."""
+        start = self.id + "."
+        return {name: one for name, one in THRESHOLDS.items() if name.startswith(start)}
+
+    @property
+    def is_advice(self) -> bool:
+        """It speaks of the server and of good practice, not of what the application needs."""
+        return self.category not in READINESS
 
 
 def limited(findings: Iterable[Finding], what: str) -> Iterator[Finding]:

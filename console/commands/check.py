@@ -5,17 +5,24 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from console.commands.check_load import add_load_options, run_load
 from console.errors import ExitCode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from console.checks import Check
+    from console.check_settings import CheckSettings
     from console.report import Report
     from console.target import Target
 
 _EPILOG = (
-    "Exit code: 0 all is well, 1 warnings (with --fail-on warning), 2 failures, 3 something could"
+    "Two groups of checks run by default. readiness (schema, data, migrations, speed) makes the"
+    " verdict. advice (index, foreign-key, table, column, server, security, settings, storage) is"
+    " told beside it, and changes it only by a failure. The category integrity reads whole tables"
+    " for damage and runs when named. What is named with --only decides, and spares no effort. The"
+    " list of all: medianest-console checks list; thresholds, silences and what runs by default:"
+    " `checks` in the settings."
+    " Exit code: 0 all is well, 1 warnings (with --fail-on), 2 failures, 3 something could"
     " not be checked or reached, also a mistake in the command line or the settings."
 )
 
@@ -43,9 +50,16 @@ def register(commands: Any) -> None:
         nargs="+",
         action="extend",
         metavar="ID",
-        help="only these checks or categories; they spare no effort",
+        help="only these checks, categories (schema, security ...) or groups; see below",
     )
+    add_load_options(parser)
     parser.set_defaults(run=run_checks)
+    catalogue = commands.add_parser(
+        "checks", help="list the checks", description="Every check there is.", allow_abbrev=False
+    )
+    catalogue.add_argument("action", choices=["list"], metavar="list")
+    catalogue.add_argument("--format", choices=["text", "markdown", "json"], default="text")
+    catalogue.set_defaults(run=list_checks)
 
 
 def add_report_options(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +68,9 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fail-on",
-        choices=["warning", "failure"],
+        choices=["advice", "warning", "failure"],
         default="failure",
-        help="exit with 1 when there are warnings",
+        help="exit with 1 when there are warnings; advice: also when only advice warns",
     )
 
 
@@ -64,51 +78,53 @@ def run_checks(options: argparse.Namespace) -> ExitCode:
     from console.commands.target import settings_and_target
 
     if options.action == "list":
-        return list_checks()
+        return list_checks(options)
+    if options.load or options.clients or options.seconds or options.script:
+        return run_load(options)
     settings, target = settings_and_target(options)
-    return report_on(target, options, backups=settings.backups.directory)
+    return report_on(target, options, backups=settings.backups.directory, settings=settings.checks)
 
 
-def list_checks() -> ExitCode:
-    from console.checks import CHECKS
+def list_checks(options: argparse.Namespace) -> ExitCode:
+    from console.checks.catalogue import FORMATS
     from console.output import write
 
-    width = max(len(check.id) for check in CHECKS)
-    write("".join(f"{check.id:{width}}  {check.meaning}{_about(check)}\n" for check in CHECKS))
+    write(FORMATS[options.format]())
     return ExitCode.OK
 
 
-def _about(check: Check) -> str:
-    """What sets a check apart from the others, e.g. (CIS 4.3; needs superuser)."""
-    parts = [
-        f"CIS {check.cis}" if check.cis else "",
-        f"needs {check.privileges}" if check.privileges else "",
-        f"from PostgreSQL {check.oldest} on" if check.oldest > 13 else "",
-        "" if check.by_default else "only when named",
-    ]
-    known = "; ".join(part for part in parts if part)
-    return f" ({known})" if known else ""
-
-
 def report_on(
-    target: Target, options: argparse.Namespace, *, backups: Path | None = None
+    target: Target,
+    options: argparse.Namespace,
+    *,
+    backups: Path | None = None,
+    settings: CheckSettings | None = None,
 ) -> ExitCode:
     """Examine, print the report, and say its verdict."""
     import asyncio
 
-    from console.findings import exit_code
+    from console.check_settings import DEFAULTS
+    from console.findings import Severity, exit_code
     from console.output import write
     from console.report import FORMATS
 
+    only = getattr(options, "only", None)
     report = asyncio.run(
-        examine(target, getattr(options, "profile", None), getattr(options, "only", None), backups)
+        examine(target, getattr(options, "profile", None), only, backups, settings or DEFAULTS)
     )
     write(FORMATS[options.format](report))
-    return exit_code(report.verdict, fail_on_warning=options.fail_on == "warning")
+    advised = any(finding.severity is Severity.WARNING for finding in report.advice)
+    if options.fail_on == "advice" and advised and report.verdict.rank > Severity.WARNING.rank:
+        return ExitCode.WARNINGS
+    return exit_code(report.verdict, fail_on_warning=options.fail_on != "failure")
 
 
 async def examine(
-    target: Target, profile: str | None, only: list[str] | None, backups: Path | None
+    target: Target,
+    profile: str | None,
+    only: list[str] | None,
+    backups: Path | None,
+    settings: CheckSettings,
 ) -> Report:
     from console.checks import run
     from console.checks.runner import chosen
@@ -117,5 +133,10 @@ async def examine(
     chosen(only, has_profile=True)  # a wrong id is told before anything is opened
     choice = await choose(target, profile)
     return await run(
-        target, choice.profile, only=only, profile_reason=choice.reason, backups=backups
+        target,
+        choice.profile,
+        only=only,
+        profile_reason=choice.reason,
+        backups=backups,
+        settings=settings,
     )
