@@ -27,6 +27,7 @@ COMMANDS = (
     "replay",
     "diagnose",
     "explain",
+    "migrations",
     "profile",
     "backup",
     "restore",
