@@ -31,6 +31,7 @@ COMMANDS = (
     "profile",
     "backup",
     "restore",
+    "deploy",
     "doctor",
 )
 """Modules of console.commands, in the order of the help."""

@@ -1,0 +1,1 @@
+"""Deployments: judging compose files, manifests and units, and writing sound ones."""
