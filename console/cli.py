@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "demo",
     "check",
+    "report",
     "activity",
     "replay",
     "diagnose",

@@ -1,0 +1,1 @@
+"""The readiness report in full: every section with its figures, its proof and what is not known."""
