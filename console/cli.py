@@ -32,6 +32,7 @@ COMMANDS = (
     "profile",
     "backup",
     "restore",
+    "rescue",
     "deploy",
     "doctor",
 )
@@ -127,7 +128,14 @@ def open_app(options: argparse.Namespace) -> ExitCode:
     return launch(target, settings, read_only=options.read_only)
 
 
-def launch(target: Target, settings: Settings, *, read_only: bool) -> ExitCode:
+def launch(
+    target: Target,
+    settings: Settings,
+    *,
+    read_only: bool,
+    rescue: bool = False,
+    notice: str = "",
+) -> ExitCode:
     """Run the app until it is left: the one place where console knows of screens."""
     import logging
 
@@ -135,4 +143,4 @@ def launch(target: Target, settings: Settings, *, read_only: bool) -> ExitCode:
 
     # A line on standard error would be written over the screen.
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
-    return run(target, settings, read_only=read_only)
+    return run(target, settings, read_only=read_only, rescue=rescue, notice=notice)

@@ -24,9 +24,11 @@ from console.monitor.activity import (
 )
 from console.monitor.guard import Guard, Panel
 from console.monitor.intervene import Intervention, cancel, carry_out, terminate
+from console.monitor.locks import blocking_tree
 from console.monitor.statement_text import laid_out
 from console.monitor.waits import WaitHistory, look
 from queries.activity import Backend
+from screens.activity_replay import ReplayTab
 from screens.activity_views import (
     IoView,
     LocksView,
@@ -39,7 +41,6 @@ from screens.keys import TABS, Key
 from screens.plan_link import open_plan
 from screens.widgets.dialogs import ConfirmDialog, DetailDialog
 from screens.widgets.plain import many_lines, one_line
-from screens.widgets.tab import Tab
 
 VIEWS = (
     ("a", "sessions", "Sessions"),
@@ -59,14 +60,14 @@ class Looked:
     answer: Panel[Any]
 
 
-class ActivityTab(Tab):
+class ActivityTab(ReplayTab):
     IDENTITY = "activity"
     TITLE = "Activity"
     KEYS: ClassVar[tuple[Key, ...]] = TABS["activity"]
     EXPLANATION = """
 What goes on right now: sessions and whom they wait for, the locks as trees, long operations with
 their progress, what sessions at work wait for, and what is read and written. The console's own
-sessions are left out.
+sessions are left out. f replays a recording in place of what goes on.
 """
     FIGURES = (
         ("for", "How long the statement runs, or since when the session sits in its state."),
@@ -132,23 +133,44 @@ sessions are left out.
         self.looked = value
         found = value.sample.answer
         assert found is not None
-        if not value.sample.is_stale:
+        if not value.sample.is_stale and self.replay is None:
             self.waits.add(look(found.backends, found.at))
         self._headline(value, summary(found.backends))
         if value.view == self._view:
-            self.view.show(found, value.answer.answer)
+            self._show_in_view(found, value.answer.answer)
+
+    def show_look(self) -> None:
+        assert self.replay is not None
+        found = self.replay.sample
+        self.query_one(WaitsView).history = self.replay.waits()
+        # Who waits was recorded, the queues for the locks were not.
+        tree = blocking_tree(found.backends, []) if self._view == "locks" else None
+        self.show(Looked(self._view, Panel(found, found.at), Panel(tree)))
+
+    def show_live(self) -> None:
+        self.query_one(WaitsView).history = self.waits
+
+    def _show_in_view(self, found: Sample, answer: Any) -> None:
+        if self.replay is not None and not self.view.IS_RECORDED:
+            self.view.show_unrecorded()
+        else:
+            self.view.show(found, answer)
 
     def refilter(self) -> None:
         self.view.words = tuple(self.filter_text.split())
         if self.looked is not None and self.looked.sample.answer is not None:
             same = self.looked.view == self._view
-            self.view.show(self.looked.sample.answer, self.looked.answer.answer if same else None)
+            self._show_in_view(
+                self.looked.sample.answer, self.looked.answer.answer if same else None
+            )
 
     def _headline(self, value: Looked, found: Summary) -> None:
         line = self._views_line(found)
+        if self.replay is not None:
+            line.append("\n").append_text(self.replay_line())
         line.append("\n").append_text(_counts(found, self.sessions.hides_idle))
         server = self.session.server
-        if server is not None and server.in_recovery:
+        if self.replay is None and server is not None and server.in_recovery:
             line.append(" · standby: read-only", "yellow")
         for panel in (value.sample, value.answer):
             if panel.remark:
@@ -224,7 +246,8 @@ sessions are left out.
     async def _detail(self, backend: Backend) -> None:
         query = backend.query
         try:
-            query = await read_query(self.session, backend) or query
+            if self.replay is None:
+                query = await read_query(self.session, backend) or query
         except ConsoleError as error:
             self.console.say(error.message, error=True)
         self.app.push_screen(DetailDialog(f"Session {backend.pid}", details(backend, query), query))

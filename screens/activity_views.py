@@ -35,8 +35,8 @@ class View(Vertical):
     """A remark, and a table of what is looked at. Shows a sample and the answer of its question."""
 
     IDENTITY: ClassVar[str] = ""
-    EMPTY: ClassVar[str] = ""
-    """What to say where there is nothing to show."""
+    IS_RECORDED: ClassVar[bool] = True
+    """What it shows can be had from a recording of the sessions."""
 
     def __init__(self) -> None:
         super().__init__(id=f"view-{self.IDENTITY}", classes="view")
@@ -70,6 +70,11 @@ class View(Vertical):
 
     def show(self, sample: Sample, answer: Any) -> None:
         raise NotImplementedError
+
+    def show_unrecorded(self) -> None:
+        """In place of `show` while a recording is looked at."""
+        self.table.show([])
+        self.remark(Text("A recording holds the sessions, their locks and waits; not this.", "dim"))
 
     def remark(self, text: Text) -> None:
         if text != self._remark:
@@ -177,6 +182,7 @@ class LocksView(View):
 
 class ProgressView(View):
     IDENTITY = "progress"
+    IS_RECORDED = False
 
     @property
     def columns(self) -> Sequence[Column[Any]]:
@@ -208,25 +214,25 @@ class WaitsView(View):
 
     def __init__(self, history: WaitHistory) -> None:
         super().__init__()
-        self._history = history
+        self.history = history
 
     @property
     def columns(self) -> Sequence[Column[Any]]:
         return columns.events(self.room)
 
     def show(self, sample: Sample, answer: Any) -> None:
-        self.put(self._history.events(), lambda e: f"{e.group} {e.wait_class} {e.event}")
+        self.put(self.history.events(), lambda e: f"{e.group} {e.wait_class} {e.event}")
         self.remark(self._chart(max(20, (self.size.width or 80) - 24)))
 
     def _chart(self, slots: int) -> Text:
         """A line a group, on one scale, the newest at the right."""
-        series = {g: waits.gaps_filled(self._history.series(g, slots)) for g in Group}
+        series = {g: waits.gaps_filled(self.history.series(g, slots)) for g in Group}
         top = max([v for found in series.values() for v in found if v is not None] + [1.0])
         text = Text()
         for group, values in series.items():
             text.append(f"{group:>6} ", f"bold {_COLOURS[group]}")
             text.append("".join(_level(v, top) for v in values), _COLOURS[group])
-            text.append(f" {self._history.load(group):5.2f}\n")
+            text.append(f" {self.history.load(group):5.2f}\n")
         minutes = units.duration(waits.HISTORY.total_seconds())
         text.append(f"{'':7}sessions at work, the last {minutes}; full height is {top:.3g}", "dim")
         return text
@@ -240,6 +246,7 @@ def _level(value: float | None, top: float) -> str:
 
 class IoView(View):
     IDENTITY = "io"
+    IS_RECORDED = False
 
     def __init__(self) -> None:
         super().__init__()

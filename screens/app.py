@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import ClassVar
 
+from textual import work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -21,8 +23,8 @@ from console.session import Session
 from console.settings import Settings
 from console.target import Target
 from screens import keys
-from screens.keys import EVERYWHERE
-from screens.widgets.banner import Banner, TabStrip
+from screens.keys import EVERYWHERE, RESCUE
+from screens.widgets.banner import Banner, TabStrip, digit
 from screens.widgets.dialogs import DetailDialog, help_body
 from screens.widgets.tab import Tab
 
@@ -38,6 +40,11 @@ class TabEntry:
     module: str
     name: str
 
+    @property
+    def key(self) -> str:
+        """The digit that shows it: 1 to 9, and 0 for the tenth."""
+        return digit(1 + TABS.index(self))
+
     def build(self) -> Tab:
         tab: Tab = getattr(import_module(self.module), self.name)()
         return tab
@@ -46,14 +53,18 @@ class TabEntry:
 TABS = (
     TabEntry("overview", "Overview", "Over", "screens.overview", "OverviewTab"),
     TabEntry("schema", "Schema", "Schema", "screens.schema", "SchemaTab"),
-    TabEntry("indexes", "Indexes", "Index", "screens.indexes", "IndexesTab"),
+    TabEntry("indexes", "Indexes", "Idx", "screens.indexes", "IndexesTab"),
     TabEntry("foreign_keys", "Foreign keys", "FKs", "screens.foreign_keys", "ForeignKeysTab"),
     TabEntry("checks", "Checks", "Check", "screens.checks", "ChecksTab"),
     TabEntry("timings", "Timings", "Time", "screens.timings", "TimingsTab"),
     TabEntry("activity", "Activity", "Act", "screens.activity", "ActivityTab"),
     TabEntry("backups", "Backups", "Back", "screens.backups", "BackupsTab"),
-    TabEntry("plans", "Plans", "Plans", "screens.plans", "PlansTab"),
+    TabEntry("plans", "Plans", "Plan", "screens.plans", "PlansTab"),
+    TabEntry("migrations", "Migrations", "Migr", "screens.migrations", "MigrationsTab"),
 )
+
+RESTORES_SECONDS = 5.0
+"""How often the banner looks for a restore that is not over."""
 
 SMALLEST = Size(60, 15)
 """Below this nothing useful fits; the app says so and waits for a larger terminal."""
@@ -66,18 +77,30 @@ class ConsoleApp(App[ExitCode]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(n), f"show_tab({n - 1})", entry.title, show=False)
-          for n, entry in enumerate(TABS, 1)),
+        *(Binding(entry.key, f"show_tab({n})", entry.title, show=False)
+          for n, entry in enumerate(TABS)),
         *keys.bindings(EVERYWHERE),
+        Binding(RESCUE.key, "refuse_rescue", show=False, priority=True),
     ]  # fmt: skip
 
-    def __init__(self, target: Target, settings: Settings, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        target: Target,
+        settings: Settings,
+        *,
+        read_only: bool = False,
+        rescue: bool = False,
+        notice: str = "",
+    ) -> None:
+        """`rescue` opens it on the emergency restore; `notice` is told there."""
         super().__init__()
         self.target = target
         self.settings = settings
         self.read_only = read_only or settings.read_only
         self.session = Session(target)
         self.animation_level = "none"
+        self.notice = notice
+        self._rescue = rescue
         self._active: Tab | None = None
         self._verdicts: dict[str, Severity] = {}
 
@@ -95,6 +118,54 @@ class ConsoleApp(App[ExitCode]):
     async def on_mount(self) -> None:
         self.query_one(Banner).describe(None, None, lost=False)
         await self.action_show_tab(0)
+        self.set_interval(RESTORES_SECONDS, self._look_for_restores)
+        self._look_for_restores()
+        if self._rescue:
+            self.action_rescue()
+
+    @work(group="restores", exclusive=True)
+    async def _look_for_restores(self) -> None:
+        """The banner tells of a restore that is open, whoever began it."""
+        words = await asyncio.to_thread(_restore_notice)
+        if self.is_running:
+            self.query_one(Banner).remark(words)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "rescue":
+            return not self.read_only
+        return self.read_only or action != "refuse_rescue"
+
+    def action_rescue(self) -> None:
+        """The guided emergency restore, over whatever is open."""
+        from screens.restore_wizard import RestoreWizard
+
+        if any(isinstance(screen, RestoreWizard) for screen in self.screen_stack):
+            return
+        self.active_tab.leave()
+
+        def left(_nothing: None) -> None:
+            self.active_tab.enter()
+            self._look_for_restores()
+
+        self.push_screen(RestoreWizard(self.target, self.settings, self.notice), left)
+
+    def action_diagnose(self) -> None:
+        """Guided trouble; the tab in front asks nothing meanwhile, as they share the session."""
+        from screens.diagnose import DiagnoseDialog
+
+        self.active_tab.leave()
+
+        async def left(identity: str | None) -> None:
+            numbers = {entry.identity: number for number, entry in enumerate(TABS)}
+            if identity is None or identity == self.active_tab.IDENTITY:
+                self.active_tab.enter()
+            else:
+                await self.action_show_tab(numbers[identity])
+
+        self.push_screen(DiagnoseDialog(), left)
+
+    def action_refuse_rescue(self) -> None:
+        self.say("A restore changes the server, and --read-only is set: open without it.")
 
     def on_resize(self, event: Resize) -> None:
         small = event.size.width < SMALLEST.width or event.size.height < SMALLEST.height
@@ -172,7 +243,7 @@ class ConsoleApp(App[ExitCode]):
         for number, entry in enumerate(TABS):
             yield SystemCommand(
                 f"Go to {entry.title}",
-                f"Key {number + 1}",
+                f"Key {entry.key}",
                 lambda number=number: self.run_action(f"app.show_tab({number})"),
             )
         if self._active is not None:
@@ -184,7 +255,7 @@ class ConsoleApp(App[ExitCode]):
                         lambda tab=self._active, key=key: self.run_action(key.action, tab),
                     )
         for key in EVERYWHERE:
-            if key.action not in ("command_palette", "close"):
+            if key.action not in ("command_palette", "close") and not (key.acts and self.read_only):
                 yield SystemCommand(
                     key.label.capitalize(),
                     f"{key.meaning} Key {key.name}",
@@ -193,7 +264,21 @@ class ConsoleApp(App[ExitCode]):
         yield SystemCommand("Theme", "Change colours.", self.action_change_theme)
 
 
-def run(target: Target, settings: Settings, *, read_only: bool = False) -> ExitCode:
-    """Run the app until it is left; 0 unless it crashed."""
-    code = ConsoleApp(target, settings, read_only=read_only).run()
+def _restore_notice() -> str:
+    # Imported off the event loop: it takes as long as a tab, and the first picture comes first.
+    from console.restore.outlook import notice
+
+    return notice()
+
+
+def run(
+    target: Target,
+    settings: Settings,
+    *,
+    read_only: bool = False,
+    rescue: bool = False,
+    notice: str = "",
+) -> ExitCode:
+    """Run the app until it is left; 0 unless it crashed. `rescue` opens the emergency restore."""
+    code = ConsoleApp(target, settings, read_only=read_only, rescue=rescue, notice=notice).run()
     return code if code is not None else ExitCode.OK

@@ -18,6 +18,7 @@ from console import units
 from console.backup import background
 from console.backup.background import JobStatus
 from console.backup.describe import details, plan
+from console.backup.elsewhere import Elsewhere, elsewhere
 from console.backup.history import remarks
 from console.backup.job import Job, Place
 from console.backup.manifest import Proof, Tier, Verdict
@@ -26,6 +27,7 @@ from console.backup.retention import expires_at
 from console.backup.store import Backup, Store
 from console.errors import ConsoleError
 from console.findings import Finding, Severity, worst
+from console.restore.outlook import notice
 from screens.keys import TABS, Key
 from screens.widgets import marks
 from screens.widgets.chart import Chart
@@ -52,6 +54,10 @@ class Backups:
     backups: tuple[Backup, ...]
     remarks: tuple[Finding, ...]
     job: JobStatus | None
+    elsewhere: Elsewhere | None = None
+    """A run that was begun at a command line."""
+    restore: str = ""
+    """A restore that is at work or unfinished, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +175,14 @@ on them runs in a process of its own: it goes on when you leave, and every conso
     def _read(self) -> Backups:
         now = datetime.now(UTC)
         backups = self.store.backups(self.owner)
+        job = background.status(self.store, self.owner)
         return Backups(
-            now, backups, remarks(backups, now), background.status(self.store, self.owner)
+            now,
+            backups,
+            remarks(backups, now),
+            job,
+            elsewhere(self.store, self.owner, job),
+            notice(),
         )
 
     def show(self, value: Backups) -> None:
@@ -319,12 +331,35 @@ def headline(shown: Backups) -> Text:
     text.append("  ").append_text(one_line(first.message, "bold"))
     if first.fix:
         text.append("\n→ ").append_text(one_line(first.fix))
-    if shown.job is not None:
+    if shown.restore:
+        text.append("\n").append_text(one_line(f"{shown.restore}: F9 shows it", "bold cyan"))
+    if shown.elsewhere is not None:
+        text.append("\n").append_text(elsewhere_line(shown.elsewhere, shown.at))
+    elif shown.job is not None:
         text.append("\n").append_text(job_line(shown.job, shown.at))
     for finding in rest:
         if finding.severity is not Severity.OK:
             text.append("\n").append_text(one_line(finding.message, marks.style(finding.severity)))
     return text
+
+
+def elsewhere_line(found: Elsewhere, now: datetime) -> Text:
+    """What a command line does to these backups, as far as it can be seen from here."""
+    line = Text(f"A run from elsewhere (pid {found.pid or 'unknown'})  ", "bold cyan")
+    if found.since is not None and found.expected_bytes:
+        line.append_text(_bar(found.written_bytes, found.expected_bytes))
+    elif found.since is not None:
+        line.append(f"{units.size(found.written_bytes)} written  ")
+    if found.since is not None:
+        seconds = max(0.0, (now - found.since).total_seconds())
+        line.append(units.duration(round(seconds)), "dim")
+    return line
+
+
+def _bar(done: int, expected: int) -> Text:
+    filled = round(BAR_WIDTH * min(1.0, done / expected))
+    text = Text.assemble(("━" * filled, "green"), ("━" * (BAR_WIDTH - filled), "dim"))
+    return text.append(f" {units.size(done)} of about {units.size(expected)}  ")
 
 
 def job_line(job: JobStatus, now: datetime) -> Text:
@@ -337,10 +372,7 @@ def job_line(job: JobStatus, now: datetime) -> Text:
         return Text(f"The last {job.kind} ended {units.age(job.ended_at, now)}.", "dim")
     line = Text(f"{job.kind}: {job.phase}  ", "bold cyan")
     if job.expected_bytes:
-        share = min(1.0, job.done_bytes / job.expected_bytes)
-        filled = round(BAR_WIDTH * share)
-        line.append("━" * filled, "green").append("━" * (BAR_WIDTH - filled), "dim")
-        line.append(f" {units.size(job.done_bytes)} of about {units.size(job.expected_bytes)}  ")
+        line.append_text(_bar(job.done_bytes, job.expected_bytes))
     line.append_text(one_line(job.table, "dim"))
     line.append(f"  {units.duration(round((now - job.started_at).total_seconds()))}", "dim")
     return line

@@ -24,6 +24,8 @@ class Key:
     """In the footer."""
     acts: bool = False
     """It changes something: absent under --read-only."""
+    always: bool = False
+    """In dialogs too."""
 
     @property
     def name(self) -> str:
@@ -38,6 +40,7 @@ class Key:
             self.shown,
             key_display=self.name,
             tooltip=self.meaning,
+            priority=self.always,
         )
 
 
@@ -45,22 +48,38 @@ _NAMES = {
     "question_mark": "?",
     "slash": "/",
     "space": "space",
+    "comma": ",",
+    "full_stop": ".",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
     "escape": "esc",
     "ctrl+p": "^p",
     "ctrl+r": "^r",
     "f5": "F5",
+    "f8": "F8",
+    "f9": "F9",
     "enter": "enter",
 }
 
+RESCUE = Key("f9", "rescue", "rescue", "Open the guided emergency restore.", acts=True, always=True)
+
 EVERYWHERE = (
+    RESCUE,
     Key("question_mark", "help", "help", "Explain this tab and its figures."),
+    Key(
+        "f8",
+        "diagnose",
+        "what is wrong",
+        "Say what is wrong, see the evidence step by step, and what can be done.",
+        shown=False,
+    ),
     Key("r", "reload", "refresh", "Read everything on this tab again."),
     Key("slash", "filter", "filter", "Show only what contains the words you type."),
+    Key("q", "quit", "quit", "Leave the console."),
     Key("space", "pause", "pause", "Stop and resume the live figures."),
     Key("y", "copy", "copy", "Copy what is selected to the clipboard (OSC 52).", shown=False),
     Key("escape", "close", "close", "Close what is open: a dialog, the filter.", shown=False),
     Key("ctrl+p", "command_palette", "palette", "Find any command by name.", shown=False),
-    Key("q", "quit", "quit", "Leave the console."),
 )
 
 DETAIL = Key("enter", "detail", "details", "Show everything about the selected row.")
@@ -86,7 +105,7 @@ TABS: dict[str, tuple[Key, ...]] = {
     ),
     "checks": (
         DETAIL,
-        Key("c", "run_one", "re-run one", "Run the selected check again."),
+        Key("c", "run_one", "run one", "Run the selected check, also one that did not run yet."),
         Key("e", "export", "export", "Write the report to a file."),
     ),
     "timings": (
@@ -106,6 +125,12 @@ TABS: dict[str, tuple[Key, ...]] = {
         Key("o", "io", "I/O", "Show reads, writes, WAL and checkpoints.", shown=False),
         Key("i", "idle", "idle", "Show and hide idle sessions.", shown=False),
         Key("p", "plan", "plan", "Open the plan of the selected statement."),
+        Key("f", "replay", "file", "Replay a recording made with activity --record.", shown=False),
+        Key("comma", "back", "back", "Replay: the look before.", shown=False),
+        Key("full_stop", "forward", "forward", "Replay: the next look.", shown=False),
+        Key("less_than_sign", "far_back", "far back", "Replay: 30 looks back.", shown=False),
+        Key("greater_than_sign", "far_forward", "far on", "Replay: 30 looks on.", shown=False),
+        Key("b", "worst", "worst", "Replay: the look with most sessions waiting.", shown=False),
         Key("C", "cancel", "cancel", "Cancel what the selected session runs.", acts=True),
         Key("K", "terminate", "end", "End the selected session.", acts=True),
     ),
@@ -132,7 +157,55 @@ TABS: dict[str, tuple[Key, ...]] = {
         Key("P", "prune", "prune", "Remove what retention lets go, after showing it.", acts=True),
         Key("X", "stop_job", "stop", "Stop the work that runs.", shown=False, acts=True),
     ),
+    "migrations": (
+        *TABLE,
+        Key("d", "drift", "drift", "Replay the folder and compare it with this database."),
+        Key("p", "plan", "plan", "Draft the SQL back to the selected migration."),
+        Key("f", "folder", "folder", "Name the migrations folder.", shown=False),
+        Key("R", "roll_back", "roll back", "Back up, then run the plan just read.", acts=True),
+    ),
 }
+
+
+_OPTIONS = Key(
+    "o", "screen.options", "options", "Restore into another name, owners, safety backup ..."
+)
+WIZARD_EVERYWHERE = (
+    Key("r", "again", "again", "Ask and read everything on this page again."),
+    Key("question_mark", "help", "help", "Explain this page."),
+    Key("escape", "back", "back", "Go back a page, or leave; what runs goes on."),
+)
+"""Keys on every page of the emergency restore."""
+
+WIZARD: dict[str, tuple[Key, ...]] = {
+    "choose": (
+        Key("enter", "choose", "choose", "Take the selected backup, and look whether it fits."),
+        Key("d", "detail", "details", "Show everything known of the selected backup."),
+        Key("p", "path", "path", "Name a dump file by its path."),
+        Key("a", "all", "all", "Show the backups of every target, or only this one's."),
+        Key("t", "target", "target", "Restore to another server of the settings.", shown=False),
+        Key("v", "last", "last", "Show the last restore, to undo or finish it.", shown=False),
+        _OPTIONS,
+    ),
+    "preflight": (
+        Key("enter", "choose", "go on", "Go on to the plan, if nothing has to be mended first."),
+        Key("d", "detail", "details", "Show the selected check, its proof and its remedy."),
+        _OPTIONS,
+    ),
+    "plan": (
+        Key("B", "begin", "begin", "Begin the restore beside the live database.", acts=True),
+        _OPTIONS,
+    ),
+    "status": (
+        Key("C", "cut_over", "cut over", "Type the name, and change over to it.", acts=True),
+        Key("R", "resume", "resume", "Go on from the last step that was done.", acts=True),
+        Key("A", "abort", "abort", "Stop, and drop what was restored so far.", acts=True),
+        Key("U", "undo", "undo", "Give the name back to the old database.", acts=True),
+        Key("F", "finish", "finish", "Drop the database that is kept.", acts=True),
+        Key("n", "new", "new", "Choose a backup for another restore."),
+    ),
+}
+"""Keys of the emergency restore, by page."""
 
 
 def bindings(keys: tuple[Key, ...]) -> list[Binding]:
@@ -144,7 +217,7 @@ def keys_table(titles: Mapping[str, str]) -> str:
     rows = [
         "| key | where | what it does |",
         "|---|---|---|",
-        "| `1`-`9` | everywhere | Go to that tab. |",
+        "| `1`-`9`, `0` | everywhere | Go to that tab. |",
     ]
     rows += [f"| `{key.name}` | everywhere | {key.meaning} |" for key in EVERYWHERE]
     places: dict[Key, list[str]] = {}
@@ -153,5 +226,9 @@ def keys_table(titles: Mapping[str, str]) -> str:
             places.setdefault(key, []).append(title)
     rows += [
         f"| `{key.name}` | {', '.join(where)} | {key.meaning} |" for key, where in places.items()
+    ]
+    wizard = (*(key for page in WIZARD.values() for key in page), *WIZARD_EVERYWHERE)
+    rows += [
+        f"| `{key.name}` | Emergency restore | {key.meaning} |" for key in dict.fromkeys(wizard)
     ]
     return "\n".join(rows) + "\n"

@@ -93,7 +93,7 @@ def _loops(line: Line) -> str:
 
 
 def _node(line: Line) -> Text:
-    text = Text(line.guide, "dim")
+    text = Text.assemble((line.guide, "dim"))
     if line.advice:
         worst = min(line.advice, key=lambda one: one.severity.rank)
         text.append("! " if worst.severity is Severity.WARNING else "· ", "bold yellow")

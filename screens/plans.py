@@ -11,7 +11,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.widget import Widget
-from textual.widgets import DataTable, Static, TextArea
+from textual.widgets import Static
 
 from console import units
 from console.errors import ActionRefused, ConsoleError
@@ -27,10 +27,11 @@ from console.plans.words import parameters
 from screens import plan_view
 from screens.keys import TABS, Key
 from screens.plan_dialogs import ChoiceDialog, FieldsDialog, ToggleDialog
+from screens.plan_tree import PlanTree
 from screens.plan_view import Line
+from screens.sql_editor import SqlEditor
 from screens.widgets.dialogs import ConfirmDialog, DetailDialog
 from screens.widgets.plain import one_line
-from screens.widgets.record_table import RecordTable
 from screens.widgets.tab import Tab
 
 SWITCHES = (
@@ -45,6 +46,10 @@ SWITCHES = (
 )
 
 
+LONGEST_KEPT = 20_000
+"""Characters of a pasted plan that stay in the editor; a line of a megabyte takes it a second."""
+
+
 class PlansTab(Tab):
     IDENTITY = "plans"
     TITLE = "Plans"
@@ -53,7 +58,8 @@ class PlansTab(Tab):
 Where a statement's time goes. Write or paste one and press ^r: it is planned, not run, unless
 analyze is on (a). A run is read-only, ends after 30 seconds, and what it would change is refused
 until you confirm a run that is rolled back. A statement with $1 gets a generic plan; to run it,
-fill in values. A plan that was pasted, in any of EXPLAIN's formats, is shown as it is.
+fill in values. A plan that was pasted, in any of EXPLAIN's formats, is shown as it is. In the
+tree ← folds a branch and → unfolds it.
 """
     FIGURES = (
         ("own share", "The node's own part of the whole time, without what runs below it."),
@@ -77,7 +83,7 @@ fill in values. A plan that was pasted, in any of EXPLAIN's formats, is shown as
         self._is_asking = False
 
     def compose_body(self) -> ComposeResult:
-        editor = TextArea(
+        editor = SqlEditor(
             id="plan-editor",
             compact=True,
             highlight_cursor_line=False,
@@ -86,16 +92,16 @@ fill in values. A plan that was pasted, in any of EXPLAIN's formats, is shown as
         yield editor
         yield Static(id="plan-switches", markup=False)
         yield Static(classes="headline", id="plan-headline", markup=False)
-        yield RecordTable[Line](plan_view.COLUMNS, lambda line: str(line.node.number), id="plan")
+        yield PlanTree(id="plan")
         yield Static(id="plan-advice", markup=False)
 
     @property
-    def editor(self) -> TextArea:
-        return self.query_one("#plan-editor", TextArea)
+    def editor(self) -> SqlEditor:
+        return self.query_one("#plan-editor", SqlEditor)
 
     @property
-    def table(self) -> RecordTable[Line]:
-        return self.query_one("#plan", RecordTable)
+    def table(self) -> PlanTree:
+        return self.query_one("#plan", PlanTree)
 
     @property
     def history(self) -> History:
@@ -128,16 +134,23 @@ fill in values. A plan that was pasted, in any of EXPLAIN's formats, is shown as
             self.console.say("Write or paste a statement first.")
             return
         if looks_like_a_plan(text):
-            try:
-                self._show(read(text), "pasted")
-            except ConsoleError as error:
-                self._refused(error)
+            self._read(text)
             return
         count = parameters(text)
         if count and self.options.analyze:
             self._ask_values(text, count)
         else:
             self._launch(text, [], write=False)
+
+    def _read(self, text: str) -> None:
+        try:
+            plan = read(text)
+        except ConsoleError as error:
+            self._refused(error)
+            return
+        if len(text) > LONGEST_KEPT:
+            self.editor.load_text(plan.query)
+        self._show(plan, "pasted")
 
     def action_reload(self) -> None:
         """`r` asks for the shown statement's plan again."""
@@ -179,6 +192,7 @@ fill in values. A plan that was pasted, in any of EXPLAIN's formats, is shown as
         except ConsoleError as error:
             self._is_asking = False
             self._refused(error)
+            self.console.link_changed(error)
         else:
             self._is_asking = False
             self._answered(explained)
@@ -246,7 +260,7 @@ fill in values. A plan that was pasted, in any of EXPLAIN's formats, is shown as
         self.query_one("#plan-headline", Static).update(plan_view.headline(plan, note))
         self.query_one("#plan-advice", Static).update(plan_view.advice_line(self.advice))
         self.refilter()
-        self.table.move_cursor(row=self._hottest())
+        self.table.select(self._hottest())
         self.table.focus()
         self.console.link_changed(None)
 
@@ -257,6 +271,8 @@ fill in values. A plan that was pasted, in any of EXPLAIN's formats, is shown as
         return shares.index(max(shares)) if shares else 0
 
     def _matching(self) -> list[Line]:
+        if not self.filter_text:
+            return self._lines
         return [line for line in self._lines if self.filter_text in line.words]
 
     def refilter(self) -> None:
@@ -290,7 +306,7 @@ fill in values. A plan that was pasted, in any of EXPLAIN's formats, is shown as
 
         self.app.push_screen(ToggleDialog("EXPLAIN options", switches), chosen)
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+    def on_plan_tree_chosen(self, event: PlanTree.Chosen) -> None:
         event.stop()
         self.action_detail()
 

@@ -61,7 +61,7 @@ def test_the_version_is_said_without_loading_what_it_does_not_need() -> None:
 
 
 def test_a_sound_database_exits_with_0_and_says_so_first(medianest_db: Database) -> None:
-    done = check(medianest_db)
+    done = check(medianest_db, "--only", "readiness")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("READY: all 10 checks passed\n")
     assert "(recognised by _prisma_migrations and 11 of its tables)" in " ".join(
@@ -89,7 +89,7 @@ def test_warnings_exit_with_1_only_when_asked(medianest_db: Database) -> None:
 def test_what_could_not_be_checked_exits_with_3(
     medianest_db: Database, limited_role: Callable[[Database], Database]
 ) -> None:
-    done = check(limited_role(medianest_db), "--format", "markdown")
+    done = check(limited_role(medianest_db), "--format", "markdown", "--only", "readiness")
     assert done.returncode == 3
     assert done.stdout.startswith("# NOT FULLY CHECKED: 1 not checked\n")
     assert "GRANT SELECT ON public.\\_prisma" not in done.stdout
@@ -109,7 +109,7 @@ def test_a_captured_profile_checks_its_own_source(medianest_db: Database, tmp_pa
     environment = {"DATABASE_URL": address(medianest_db)}
     captured = console("profile", "capture", "-o", str(file), environment=environment)
     assert (captured.returncode, captured.stdout) == (0, "")
-    done = check(medianest_db, "--profile", str(file))
+    done = check(medianest_db, "--profile", str(file), "--only", "readiness")
     assert done.returncode == 0, done.stdout
     on_screen = console("profile", "capture", environment=environment)
     assert on_screen.stdout == file.read_text()
@@ -191,7 +191,7 @@ def test_a_file_that_cannot_be_written_is_said(medianest_db: Database) -> None:
 def test_the_checks_are_listed_without_a_database() -> None:
     done = console("check", "list")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[0].startswith("schema.tables")
+    assert "  schema.tables\n" in done.stdout
 
 
 def test_a_reader_that_goes_away_is_no_complaint(medianest_db: Database) -> None:

@@ -22,8 +22,8 @@ def test_the_keys_in_the_readme_are_those_of_the_program() -> None:
 
 
 def test_every_tab_is_in_the_readme_with_its_number() -> None:
-    for number, entry in enumerate(TABS, 1):
-        assert f"| {number} | {entry.title} |" in README
+    for entry in TABS:
+        assert f"| {entry.key} | {entry.title} |" in README
 
 
 def test_the_settings_in_the_readme_are_valid() -> None:

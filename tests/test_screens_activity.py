@@ -21,6 +21,7 @@ from console.settings import Settings
 from console.target import Target
 from screens.activity import VIEWS, ActivityTab
 from screens.app import TABS, ConsoleApp
+from screens.plans import PlansTab
 from screens.widgets.dialogs import ConfirmDialog, DetailDialog
 
 Database = dict[str, Any]
@@ -41,7 +42,7 @@ async def on_activity(
 
 
 async def settled(pilot: Pilot[Any], holds: Callable[[], bool]) -> None:
-    for _attempt in range(200):
+    for _attempt in range(600):
         if holds():
             return
         await pilot.pause(0.05)
@@ -201,6 +202,22 @@ async def test_enter_shows_the_whole_statement_and_the_session(
         await pilot.press("enter")
         await settled(pilot, lambda: isinstance(app.screen, DetailDialog))
         assert "tail" in str(app.screen._copied)  # type: ignore[attr-defined]
+
+
+async def test_a_running_statement_is_planned_and_not_run_again(
+    empty_db: Database, enter: Callable[[str], Actor]
+) -> None:
+    enter("one").starts("SELECT v, pg_sleep(60) FROM t WHERE id = 1")
+    async with on_activity(empty_db, size=(100, 40)) as (app, pilot, tab):
+        await settled(pilot, lambda: shown(tab, "pg_sleep"))
+        await pilot.press("p")
+        await settled(pilot, lambda: isinstance(app.active_tab, PlansTab))
+        plans = app.active_tab
+        assert isinstance(plans, PlansTab)
+        await settled(pilot, lambda: plans.shown is not None)
+        assert plans.shown is not None
+        assert not plans.shown.is_analyzed
+        assert "pg_sleep(60)" in plans.editor.text
 
 
 async def test_progress_waits_and_io_show_what_goes_on(

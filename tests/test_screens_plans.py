@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from conftest import Database
 from test_console_plans_tree import node
+from textual.app import App
 
 from console.settings import Settings
 from console.target import Target
@@ -28,14 +29,14 @@ def console(database: Database, **options: Any) -> ConsoleApp:
     return ConsoleApp(Target("test", database), Settings(), **options)
 
 
-async def settled(pilot: Any, holds: Callable[[], bool], seconds: float = 10) -> None:
+async def settled(pilot: Any, holds: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "never came to hold:\n" + screen(pilot.app)
         await pilot.pause(0.02)
 
 
-def screen(app: ConsoleApp) -> str:
+def screen(app: App[Any]) -> str:
     return "\n".join(
         "".join(segment.text for segment in line)
         for line in app.screen._compositor.render_strips()  # what the terminal would show
@@ -234,3 +235,33 @@ async def test_a_large_plan_leaves_the_tab_responsive(films: Database) -> None:
         await pilot.press("down", "down", "enter")
         assert isinstance(app.screen, DetailDialog)
         assert time.monotonic() - started < 2
+
+
+async def test_without_the_server_the_plan_stays_and_the_next_run_comes_back(
+    films: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = console(films)
+    async with app.run_test(size=(80, 24)) as pilot:
+        tab = await opened(pilot)
+        await explained(pilot, tab, "SELECT count(*) FROM film")
+        there = app.target
+        monkeypatch.setattr(app, "target", Target("test", {**films, "port": "1", "host": "/none"}))
+        await pilot.press("ctrl+r")
+        await settled(pilot, lambda: "NOT CONNECTED" in screen(app))
+        assert "Seq Scan on film" in screen(app)
+        monkeypatch.setattr(app, "target", there)
+        await pilot.press("r")
+        await settled(pilot, lambda: "planned" in screen(app) and "NOT CONN" not in screen(app))
+
+
+async def test_a_role_that_may_not_read_is_told_so_in_the_tab(
+    films: Database, limited_role: Callable[[Database], Database]
+) -> None:
+    app = console(limited_role(films))
+    async with app.run_test(size=(80, 24)) as pilot:
+        tab = await opened(pilot)
+        await asked(pilot, tab, "SELECT count(*) FROM film")
+        await settled(pilot, lambda: "NOT ALLOWED" in screen(app))
+        assert "rights of its statement" in screen(app)
+        await explained(pilot, tab, "SELECT 1")
+        assert "Result" in screen(app)

@@ -78,8 +78,8 @@ async def test_it_opens_without_a_server_and_says_what_to_do() -> None:
         await settled(app, pilot, lambda: "CANNOT CONNECT" in shown(app, ".problem"))
         assert "Check that the server runs" in shown(app, ".problem")
         assert "NOT CONNECTED" in shown(app, "#banner")
-        for number in range(1, len(TABS) + 1):
-            await pilot.press(str(number))
+        for entry in TABS:
+            await pilot.press(entry.key)
             await pilot.pause()
         assert app.is_running
 

@@ -52,10 +52,10 @@ def console(monkeypatch: pytest.MonkeyPatch, kind: type[Any], value: Any) -> Con
 
 
 def on_tab(identity: str, *keys: str) -> Callable[[Pilot[Any]], Any]:
-    number = next(n for n, entry in enumerate(TABS, 1) if entry.identity == identity)
+    key = next(entry.key for entry in TABS if entry.identity == identity)
 
     async def press(pilot: Pilot[Any]) -> None:
-        await pilot.press(str(number))
+        await pilot.press(key)
         await settled(pilot)
         await pilot.press(*keys)
         await settled(pilot)

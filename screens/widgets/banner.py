@@ -14,6 +14,7 @@ from console.findings import Severity
 from console.target import Target
 from queries.server import Server
 from screens.widgets import marks
+from screens.widgets.plain import one_line
 
 PLACE_WIDTH = 28
 
@@ -25,16 +26,29 @@ class Banner(Static):
         super().__init__(markup=False, id="banner")
         self._target = target
         self._read_only = read_only
-        self._shown: tuple[object, ...] | None = None
+        self._remark = ""
+        self._shown: tuple[Server | None, Severity | None, bool] = (None, None, False)
+        self._drawn: tuple[object, ...] | None = None
 
     def describe(self, server: Server | None, verdict: Severity | None, lost: bool) -> None:
-        state = (server, verdict, lost, self.size.width)
-        if state != self._shown:
-            self._shown = state
-            self.update(self._line(server, verdict, lost))
+        self._shown = (server, verdict, lost)
+        self._draw()
+
+    def remark(self, words: str) -> None:
+        """Something that has to be seen on every tab, such as an unfinished restore; '' ends it."""
+        self._remark = words
+        self._draw()
+
+    def _draw(self) -> None:
+        state = (*self._shown, self._remark, self.size.width)
+        if state != self._drawn:
+            self._drawn = state
+            self.update(self._line(*self._shown))
 
     def _line(self, server: Server | None, verdict: Severity | None, lost: bool) -> Text:
         line = Text(no_wrap=True, overflow="ellipsis")
+        if self._remark:
+            line.append_text(one_line(f" F9: {self._remark} ", "reverse yellow"))
         if lost:
             line.append(" ✗ NOT CONNECTED ", "reverse bold red")
         elif verdict is not None:
@@ -56,6 +70,11 @@ def _short(place: str) -> str:
     return place if len(place) <= PLACE_WIDTH else f"…{place[1 - PLACE_WIDTH :]}"
 
 
+def digit(number: int) -> str:
+    """The key of the number-th tab, counted from 1: the tenth is on 0."""
+    return str(number % 10)
+
+
 class TabStrip(Static):
     """The tabs with their numbers; short names, then none, where the terminal is narrow."""
 
@@ -74,13 +93,13 @@ class TabStrip(Static):
         self._titles = tuple(titles)
 
     def labels(self) -> list[str]:
-        full = [f" {number} {title} " for number, (title, _) in enumerate(self._titles, 1)]
-        short = [f" {number} {name} " for number, (_, name) in enumerate(self._titles, 1)]
+        full = [f" {digit(number)} {title} " for number, (title, _) in enumerate(self._titles, 1)]
+        short = [f" {digit(number)} {name} " for number, (_, name) in enumerate(self._titles, 1)]
         for labels in (full, short):
             if sum(map(len, labels)) <= self.size.width:
                 return labels
         return [
-            label if number == self.active else f" {number + 1} "
+            label if number == self.active else f" {digit(number + 1)} "
             for number, label in enumerate(short)
         ]
 

@@ -103,7 +103,14 @@ class WaitingDialog(ModalScreen["Answer | ConsoleError | None"]):
         self._title = title
         self._what = what
         self._question = question
+        self._phase = ""
         self._started = time.monotonic()
+
+    def tell(self, phase: str) -> None:
+        """What the question is at now."""
+        self._phase = phase
+        if self.is_mounted:
+            self._tick()
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
@@ -126,7 +133,10 @@ class WaitingDialog(ModalScreen["Answer | ConsoleError | None"]):
 
     def _tick(self) -> None:
         waited = units.duration(round(time.monotonic() - self._started))
-        self.query_one("#waited", Static).update(Text(f"for {waited}", "dim"))
+        line = Text(f"for {waited}", "dim")
+        if self._phase:
+            line = Text.assemble((printable(self._phase), "bold"), "\n", line)
+        self.query_one("#waited", Static).update(line)
 
     def action_give_up(self) -> None:
         self.workers.cancel_group(self, "question")

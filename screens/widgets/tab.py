@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -111,8 +112,9 @@ class Tab(Vertical):
         self.workers.cancel_node(self)
 
     def _start(self) -> None:
-        self.run_worker(self._run(), group="load", exclusive=True)
+        self._run()
 
+    @work(group="load", exclusive=True)
     async def _run(self) -> None:
         failures = 0
         while True:
