@@ -159,4 +159,6 @@ def from_environment(environ: Mapping[str, str]) -> Target:
     url = environ.get("DATABASE_URL", "").strip()
     if url:
         return from_dsn(url)
-    return Target(name=environ.get("PGDATABASE") or environ.get("PGSERVICE") or "", parameters={})
+    target = Target(environ.get("PGDATABASE") or environ.get("PGSERVICE") or "", parameters={})
+    # Backups are kept and named by it, so it needs a name; libpq falls back to the user's.
+    return target if target.name else replace(target, name=target.dbname)

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,9 +21,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from console.cli import main
 from console.demo import Demo, DemoOptions, demo, sample, workload
 from console.demo.migrations import PRISMA_LOCK, apply_migrations, migrations
-from console.errors import ActionRefused, CommandFailed
+from console.errors import ActionRefused, CommandFailed, ExitCode
 
 ROOT = Path(__file__).parents[1]
 Database = dict[str, Any]
@@ -335,6 +337,19 @@ def test_demo_kept_running_is_taken_over_by_the_next(options: DemoOptions) -> No
         assert running.server.pid == pid
         assert works(running)
     assert processes_in(options.directory) == []
+
+
+def test_a_demo_kept_running_says_how_to_open_it(
+    options: DemoOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = str(options.directory)
+    main(["demo", "--directory", directory, "--keep-running", "--format", "json"])
+    line = next(line for line in capsys.readouterr().err.splitlines() if "--dsn" in line)
+    told = shlex.split(line)
+    assert told[0] == "medianest-console"
+    assert main([*told[1:], "check", "--only", "schema.tables"]) == ExitCode.OK
+    with demo(options):
+        pass
 
 
 @pytest.mark.parametrize("moment", ["starting PostgreSQL", "filling users", "filling error_logs"])

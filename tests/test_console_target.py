@@ -87,6 +87,13 @@ def test_where_it_is_comes_from_libpqs_own_rules(monkeypatch: pytest.MonkeyPatch
     assert from_dsn("host=/run/postgresql dbname=x").place == "socket /run/postgresql"
 
 
+def test_a_target_that_nobody_named_has_the_name_of_its_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGUSER", "somebody")
+    assert from_environment({}).name == "somebody"
+
+
 def test_the_order_in_which_a_database_is_chosen() -> None:
     settings = Settings(
         target="home",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +69,20 @@ def run_demo(options: argparse.Namespace) -> ExitCode:
             profile="medianest",
             migrations=MIGRATIONS_DIRECTORY,
         )
-        if has_terminal:
-            return _open_app(target, options)
-        return report_on(target, options)
+        code = _open_app(target, options) if has_terminal else report_on(target, options)
+        if options.keep_running:
+            tell(_how_to_return(running.conninfo))
+    return code
+
+
+def _how_to_return(conninfo: Mapping[str, str]) -> str:
+    """How to open, and how to end, a server that is left up."""
+    address = " ".join(f"{name}={value}" for name, value in conninfo.items())
+    return (
+        "The server goes on. Open it with\n"
+        f"  medianest-console --dsn {shlex.quote(address)}\n"
+        "and end it by the same demo command without --keep-running."
+    )
 
 
 def _open_app(target: Target, options: argparse.Namespace) -> ExitCode:
