@@ -87,7 +87,9 @@ class Silence:
     """Findings that somebody decided to live with, for a time."""
 
     check: CheckName
+    """What is silenced."""
     reason: str
+    """Why it may be lived with; told when the silence is over."""
     until: Day
     """The last day on which it is silent."""
     object: str = "*"
@@ -114,6 +116,7 @@ class CheckSettings:
     off: tuple[CheckName, ...] = ()
     """Checks or categories not to run unless named; an id in `on` comes before its category."""
     thresholds: dict[ThresholdName, float] = field(default_factory=dict)
+    """Limits other than the defaults, by name."""
     silence: tuple[Silence, ...] = ()
 
     def __post_init__(self) -> None:

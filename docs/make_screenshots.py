@@ -12,7 +12,8 @@ from pathlib import Path
 from console.demo import DemoOptions, demo
 from console.settings import Settings
 from console.target import Target
-from screens.app import TABS, ConsoleApp
+from screens.app import ConsoleApp
+from screens.tabs import TABS
 
 HERE = Path(__file__).parent / "screenshots"
 SIZE = (100, 30)

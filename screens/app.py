@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
-from importlib import import_module
 from typing import ClassVar
 
 from textual import work
@@ -24,44 +22,10 @@ from console.settings import Settings
 from console.target import Target
 from screens import keys
 from screens.keys import EVERYWHERE, RESCUE
-from screens.widgets.banner import Banner, TabStrip, digit
+from screens.tabs import TABS
+from screens.widgets.banner import Banner, TabStrip
 from screens.widgets.dialogs import DetailDialog, help_body
 from screens.widgets.tab import Tab
-
-
-@dataclass(frozen=True, slots=True)
-class TabEntry:
-    """A tab before it is needed: its module is imported when it is first shown."""
-
-    identity: str
-    title: str
-    short: str
-    """Its name where the terminal is narrow."""
-    module: str
-    name: str
-
-    @property
-    def key(self) -> str:
-        """The digit that shows it: 1 to 9, and 0 for the tenth."""
-        return digit(1 + TABS.index(self))
-
-    def build(self) -> Tab:
-        tab: Tab = getattr(import_module(self.module), self.name)()
-        return tab
-
-
-TABS = (
-    TabEntry("overview", "Overview", "Over", "screens.overview", "OverviewTab"),
-    TabEntry("schema", "Schema", "Schema", "screens.schema", "SchemaTab"),
-    TabEntry("indexes", "Indexes", "Idx", "screens.indexes", "IndexesTab"),
-    TabEntry("foreign_keys", "Foreign keys", "FKs", "screens.foreign_keys", "ForeignKeysTab"),
-    TabEntry("checks", "Checks", "Check", "screens.checks", "ChecksTab"),
-    TabEntry("timings", "Timings", "Time", "screens.timings", "TimingsTab"),
-    TabEntry("activity", "Activity", "Act", "screens.activity", "ActivityTab"),
-    TabEntry("backups", "Backups", "Back", "screens.backups", "BackupsTab"),
-    TabEntry("plans", "Plans", "Plan", "screens.plans", "PlansTab"),
-    TabEntry("migrations", "Migrations", "Migr", "screens.migrations", "MigrationsTab"),
-)
 
 RESTORES_SECONDS = 5.0
 """How often the banner looks for a restore that is not over."""

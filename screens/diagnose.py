@@ -17,7 +17,7 @@ from console.diagnose import Playbook, Remedy, Visited, playbooks, spoken, walk
 from console.diagnose_evidence import Scene, gather
 from console.errors import ConsoleError
 from console.settings import config_directory
-from screens.app import TABS
+from screens.tabs import TABS
 from screens.widgets.plain import many_lines, one_line
 
 if TYPE_CHECKING:

@@ -1,11 +1,10 @@
-"""Every key, once: the footer, the help, the palette and the README are made from this table.
+"""Every key, once: the footer, the help, the palette and docs/keys.md are made from this table.
 
 Lower case looks; upper case or a dialog acts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textual.binding import Binding
@@ -210,25 +209,3 @@ WIZARD: dict[str, tuple[Key, ...]] = {
 
 def bindings(keys: tuple[Key, ...]) -> list[Binding]:
     return [key.binding() for key in keys]
-
-
-def keys_table(titles: Mapping[str, str]) -> str:
-    """Every key as a Markdown table, for the README; `titles` names the tabs by identity."""
-    rows = [
-        "| key | where | what it does |",
-        "|---|---|---|",
-        "| `1`-`9`, `0` | everywhere | Go to that tab. |",
-    ]
-    rows += [f"| `{key.name}` | everywhere | {key.meaning} |" for key in EVERYWHERE]
-    places: dict[Key, list[str]] = {}
-    for identity, title in titles.items():
-        for key in TABS[identity]:
-            places.setdefault(key, []).append(title)
-    rows += [
-        f"| `{key.name}` | {', '.join(where)} | {key.meaning} |" for key, where in places.items()
-    ]
-    wizard = (*(key for page in WIZARD.values() for key in page), *WIZARD_EVERYWHERE)
-    rows += [
-        f"| `{key.name}` | Emergency restore | {key.meaning} |" for key in dict.fromkeys(wizard)
-    ]
-    return "\n".join(rows) + "\n"

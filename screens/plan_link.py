@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from screens.app import TABS
+from screens.tabs import TABS
 from screens.widgets.tab import Tab
 
 

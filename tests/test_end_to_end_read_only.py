@@ -12,7 +12,8 @@ from psycopg import sql
 from console.local_server import LocalServer
 from console.settings import Settings
 from console.target import Target
-from screens.app import TABS, ConsoleApp
+from screens.app import ConsoleApp
+from screens.tabs import TABS
 
 Database = dict[str, Any]
 

@@ -20,8 +20,9 @@ from console.local_server import LocalServer, find_binaries
 from console.settings import Settings
 from console.target import Target
 from screens.activity import VIEWS, ActivityTab
-from screens.app import TABS, ConsoleApp
+from screens.app import ConsoleApp
 from screens.plans import PlansTab
+from screens.tabs import TABS
 from screens.widgets.dialogs import ConfirmDialog, DetailDialog
 
 Database = dict[str, Any]

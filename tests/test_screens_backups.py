@@ -12,8 +12,9 @@ from textual.widgets import OptionList, Static
 from console.backup.policy import BackupSettings
 from console.settings import Settings
 from console.target import Target
-from screens.app import TABS, ConsoleApp
+from screens.app import ConsoleApp
 from screens.backups import BackupsTab
+from screens.tabs import TABS
 from screens.widgets.dialogs import DetailDialog
 
 NUMBER = str(1 + [entry.identity for entry in TABS].index("backups"))

@@ -14,8 +14,9 @@ from textual.widgets import OptionList, Static
 from console.diagnose import Remedy, playbooks
 from console.settings import Settings
 from console.target import Target
-from screens.app import TABS, ConsoleApp
+from screens.app import ConsoleApp
 from screens.diagnose import DiagnoseDialog, tab_of
+from screens.tabs import TABS
 
 Database = dict[str, Any]
 

@@ -17,9 +17,10 @@ from textual.app import App
 
 from console.settings import Settings
 from console.target import Target
-from screens.app import TABS, ConsoleApp
+from screens.app import ConsoleApp
 from screens.plan_dialogs import ChoiceDialog, FieldsDialog, ToggleDialog
 from screens.plans import PlansTab
+from screens.tabs import TABS
 from screens.widgets.dialogs import ConfirmDialog, DetailDialog
 
 SIZES = [(80, 24), (140, 40)]

@@ -12,10 +12,11 @@ from textual.widgets import Static
 from console.findings import Severity
 from console.settings import Settings
 from console.target import Target
-from screens.app import TABS, ConsoleApp
+from screens.app import ConsoleApp
 from screens.keys import EVERYWHERE
 from screens.keys import TABS as TAB_KEYS
 from screens.overview import OverviewTab
+from screens.tabs import TABS
 from screens.widgets.banner import Banner, TabStrip
 from screens.widgets.dialogs import DetailDialog
 from screens.widgets.tab import Tab

@@ -23,12 +23,13 @@ from console.settings import Settings
 from console.target import Target
 from queries.catalog import RelationSize
 from queries.overview import DatabaseSize
-from screens.app import TABS, ConsoleApp
+from screens.app import ConsoleApp
 from screens.checks import ChecksTab
 from screens.foreign_keys import ForeignKeysTab
 from screens.indexes import IndexesTab
 from screens.overview import OverviewTab
 from screens.schema import Reading, SchemaTab
+from screens.tabs import TABS
 
 SIZES = [(80, 24), (140, 40)]
 Compare = Callable[..., bool]

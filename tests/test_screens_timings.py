@@ -17,7 +17,8 @@ from console.local_server import LocalServer
 from console.monitor.timings import Timing
 from console.settings import Settings
 from console.target import Target
-from screens.app import TABS, ConsoleApp
+from screens.app import ConsoleApp
+from screens.tabs import TABS
 from screens.timings import TimingsTab
 from screens.widgets.dialogs import ConfirmDialog, DetailDialog
 

@@ -19,9 +19,13 @@ class Retention:
     """How long verified backups are kept; only whole days and counts."""
 
     daily_days: int = 7
+    """Days a backup of the tier daily is kept."""
     weekly_days: int = 30
+    """Days a backup of the tier weekly is kept."""
     monthly_days: int = 90
+    """Days a backup of the tier monthly is kept."""
     pre_deployment_count: int = 5
+    """The newest backups of the tier pre-deployment that are kept."""
     keep_at_least: int = 3
     """The newest verified backups of a target that stay whatever their age."""
 
@@ -37,6 +41,7 @@ class Schedule:
     """When `backup run-due` makes one; a missed run is made up for once."""
 
     tiers: tuple[Literal["daily", "weekly", "monthly"], ...] = ("daily", "weekly", "monthly")
+    """The tiers that run-due makes."""
     hour: int = 2
     """The hour of the day (UTC) from which a day's backup is due."""
 
@@ -54,6 +59,7 @@ class BackupSettings:
     """The section `backups` of the settings file."""
 
     directory: Path = field(default_factory=default_directory)
+    """Where backups are written and looked for."""
     formats: tuple[Format, ...] = ("custom", "schema")
     """custom or directory is the archive; plain (gzip) and schema are derived from it."""
     compression: str = "gzip:9"

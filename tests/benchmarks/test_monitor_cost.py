@@ -22,7 +22,8 @@ from sessions import stage
 from console.local_server import LocalServer
 from console.settings import Settings
 from console.target import Target
-from screens.app import TABS, ConsoleApp
+from screens.app import ConsoleApp
+from screens.tabs import TABS
 
 pytestmark = pytest.mark.benchmark
 
