@@ -232,6 +232,7 @@ def test_ctrl_c_ends_in_one_line(medianest_db: Database) -> None:
     assert (process.returncode, complaint) == (130, "Interrupted.\n")
 
 
+@pytest.mark.slow
 def test_the_demo_reports_without_a_terminal_and_leaves_nothing_running(
     server_directory: Path,
 ) -> None:

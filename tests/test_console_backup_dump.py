@@ -319,6 +319,7 @@ async def test_a_custom_archive_lists_every_table(medianest_db: Database, tmp_pa
     assert len(contents.entries) == backup.manifest.toc_entries
 
 
+@pytest.mark.slow
 async def test_tools_in_a_container_stream_the_archive_and_leave_no_session_behind(
     medianest_db: Database, tmp_path: Path
 ) -> None:

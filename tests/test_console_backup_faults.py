@@ -48,6 +48,7 @@ async def converges(database: Database, root: Path) -> None:
     assert not left_behind(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number", [signal.SIGKILL, *(slow(number) for number in (signal.SIGTERM, signal.SIGSEGV))]
 )
@@ -71,6 +72,7 @@ async def test_pg_dump_killed_while_it_writes_publishes_nothing(
     await converges(medianest_db, tmp_path)
 
 
+@pytest.mark.slow
 async def test_the_servers_process_killed_while_it_dumps_publishes_nothing(
     medianest_db: Database, tmp_path: Path
 ) -> None:
@@ -161,6 +163,7 @@ async def test_the_console_told_to_end_cleans_up_and_says_so(
     assert not left_behind(root)
 
 
+@pytest.mark.slow
 async def test_no_password_is_seen_anywhere_while_it_runs_or_after(
     medianest_db: Database, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ async def test_an_archive_of_newer_tools_passes(medianest_db: Database, tmp_path
     assert await verdict(backup) is Verdict.PASS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["gzip:9", "none"])
 async def test_an_archive_cut_anywhere_is_found_even_without_its_hash(
     medianest_db: Database, tmp_path: Path, compression: str
@@ -68,6 +69,7 @@ async def test_an_archive_cut_anywhere_is_found_even_without_its_hash(
         assert verdict_of(checks) is Verdict.FAIL, f"{place} is found by its hash alone"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["gzip:9", "none"])
 async def test_a_single_flipped_bit_is_found(
     medianest_db: Database, tmp_path: Path, compression: str

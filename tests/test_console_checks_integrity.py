@@ -56,6 +56,7 @@ async def test_keys_that_are_there_twice_under_an_unfinished_index_are_counted(
     assert not await findings(empty_db, "integrity.duplicates")
 
 
+@pytest.mark.slow
 async def test_without_amcheck_or_the_right_nothing_is_called_well(
     medianest_db: Database, limited_role: Callable[[Database], Database]
 ) -> None:

@@ -34,6 +34,7 @@ def of_the_server(found: dict[str, set[str]]) -> set[str]:
     }
 
 
+@pytest.mark.slow
 async def test_a_shop_is_left_in_peace(empty_db: Database) -> None:
     with psycopg.connect(**empty_db, autocommit=True) as connection:
         connection.execute(Path(__file__).with_name("shop_schema.sql").read_bytes())

@@ -107,6 +107,7 @@ def test_the_page_of_checks_is_as_the_console_makes_it() -> None:
     assert page.read_text(encoding="utf-8") == as_markdown()
 
 
+@pytest.mark.slow
 def test_the_list_is_the_same_in_every_format() -> None:
     ids = [row["id"] for row in json.loads(as_json())]
     assert ids == [check.id for check in CHECKS]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psycopg
+import pytest
 from conftest import Database, run_sql, server_major
 
 from console.checks import run
@@ -117,6 +118,7 @@ async def test_each_missing_right_is_told_with_its_own_grant(
     assert finding(await examined(limited, "speed.queries")).severity is Severity.OK
 
 
+@pytest.mark.slow
 async def test_a_library_that_is_not_preloaded_is_told_even_where_the_extension_is(
     server_directory: Path,
 ) -> None:

@@ -300,6 +300,7 @@ def test_demo_runs_medianest_with_its_settings_and_a_live_workload(options: Demo
     assert password not in log
 
 
+@pytest.mark.slow
 def test_demo_keeps_its_data_and_says_so_until_reset(options: DemoOptions) -> None:
     with (
         demo(options) as running,
@@ -316,6 +317,7 @@ def test_demo_keeps_its_data_and_says_so_until_reset(options: DemoOptions) -> No
         assert ask({**running.conninfo}, "SELECT count(*) FROM users") == 100
 
 
+@pytest.mark.slow
 def test_second_demo_at_once_names_the_first(options: DemoOptions) -> None:
     with demo(options) as running:
         with pytest.raises(ActionRefused, match=f"pid {os.getpid()}") as refused, demo(options):
@@ -326,6 +328,7 @@ def test_second_demo_at_once_names_the_first(options: DemoOptions) -> None:
         assert running.server.running
 
 
+@pytest.mark.slow
 def test_demo_kept_running_is_taken_over_by_the_next(options: DemoOptions) -> None:
     assert options.directory is not None
     with demo(DemoOptions(keep_running=True, directory=options.directory)) as running:
@@ -339,6 +342,7 @@ def test_demo_kept_running_is_taken_over_by_the_next(options: DemoOptions) -> No
     assert processes_in(options.directory) == []
 
 
+@pytest.mark.slow
 def test_a_demo_kept_running_says_how_to_open_it(
     options: DemoOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -352,6 +356,7 @@ def test_a_demo_kept_running_says_how_to_open_it(
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["starting PostgreSQL", "filling users", "filling error_logs"])
 def test_an_interrupted_fill_is_recognised_and_done_again(
     options: DemoOptions, moment: str
@@ -442,6 +447,7 @@ def small_disk(server_directory: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(mount)], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_full_while_filling_is_said_and_leaves_no_process(small_disk: Path) -> None:
     directory = small_disk / "demo"
     with (

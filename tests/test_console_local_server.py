@@ -144,6 +144,7 @@ def test_server_takes_connections_and_the_settings_given(
     assert processes_in(server_directory) == []
 
 
+@pytest.mark.slow
 def test_data_stays_over_a_restart(local: LocalServer) -> None:
     local.start()
     with psycopg.connect(**dict[str, Any](local.conninfo("postgres"))) as connection:
@@ -172,6 +173,7 @@ def test_password_is_demanded_and_known_to_the_passfile_alone(local: LocalServer
     assert holders == [passfile]
 
 
+@pytest.mark.slow
 def test_tcp_opens_the_loopback_only_when_asked_for(programs: Path, server_directory: Path) -> None:
     with LocalServer(programs, server_directory, tcp_port=0) as server:
         tcp: dict[str, Any] = {**server.conninfo("postgres", tcp=True)}
@@ -207,6 +209,7 @@ def test_second_start_in_one_directory_names_the_first(local: LocalServer, progr
     assert ask(local, "SELECT 1") == 1
 
 
+@pytest.mark.slow
 def test_starting_from_a_thread_is_refused(local: LocalServer) -> None:
     seen: list[BaseException] = []
 
@@ -308,6 +311,7 @@ def test_a_start_without_a_cluster_says_so(newest: Path, server_directory: Path)
         LocalServer(newest, server_directory).start()
 
 
+@pytest.mark.slow
 def test_initdb_never_overwrites_a_cluster(local: LocalServer) -> None:
     with pytest.raises(ActionRefused, match="already holds"):
         local.initdb()
@@ -381,6 +385,7 @@ def test_the_complaint_is_the_last_line_that_complains() -> None:
     assert last_complaint("") == "it says nothing"
 
 
+@pytest.mark.slow
 @as_root
 def test_a_link_in_the_sockets_place_is_not_followed(local: LocalServer) -> None:
     elsewhere = local.directory.path / "elsewhere"
@@ -404,6 +409,7 @@ def test_a_directory_the_servers_user_cannot_reach_is_refused(
     assert processes_in(server_directory) == []
 
 
+@pytest.mark.slow
 @as_root
 def test_binaries_the_servers_user_cannot_reach_are_copied(server_directory: Path) -> None:
     closed = server_directory / "closed"

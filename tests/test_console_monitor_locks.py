@@ -207,6 +207,7 @@ def preparing_server(request: pytest.FixtureRequest) -> Any:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preparing_server", [18, 15], indirect=True)
 async def test_a_prepared_transaction_is_a_root_and_named_by_its_gid(
     preparing_server: LocalServer,

@@ -240,6 +240,7 @@ def test_what_is_no_plan_says_so_in_a_line(text: str) -> None:
 SEEDS = (TEXT, json.dumps([{"Plan": {"Node Type": "Sort", "Plans": [{"Node Type": "Result"}]}}]))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_input_breaks_the_reader(data: st.DataObject) -> None:

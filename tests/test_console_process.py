@@ -59,6 +59,7 @@ async def test_input_is_fed_and_a_program_that_does_not_read_it_all_is_no_error(
     assert finished.returncode == 4
 
 
+@pytest.mark.slow
 async def test_cancelling_ends_the_whole_group_and_returns_soon() -> None:
     began = time.monotonic()
     task = asyncio.create_task(run(shell("sleep 60 & sleep 60")))

@@ -103,6 +103,7 @@ async def test_statements_are_told_with_their_times_and_a_slow_one_is_above_the_
     assert 'class="over"' in svg(performance.charts[0])
 
 
+@pytest.mark.slow
 async def test_the_consoles_own_statements_are_not_the_applications(
     medianest_db: Database, tmp_path: Path
 ) -> None:
@@ -112,6 +113,7 @@ async def test_the_consoles_own_statements_are_not_the_applications(
     assert not any("plex_token" in text for text in told), told
 
 
+@pytest.mark.slow
 async def test_a_backup_is_told_by_tier_with_the_time_its_drill_took(
     medianest_db: Database, tmp_path: Path
 ) -> None:
@@ -146,6 +148,7 @@ async def test_what_the_role_may_not_see_is_told_as_not_checked(
     assert "could not be answered" in FORMATS["text"](readiness)
 
 
+@pytest.mark.slow
 async def test_archiving_is_told_as_it_is(empty_db: Database, tmp_path: Path) -> None:
     found = await gathered(empty_db, tmp_path)
     sample = found.sample.value
@@ -277,6 +280,7 @@ def test_a_report_kept_damaged_is_told_and_does_not_stop_the_next(tmp_path: Path
         assert "could not be read" in with_changes(Readiness(report, ()), path).changes.remark
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_private_file_and_tells_what_changed(
     medianest_db: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ async def test_another_targets_backups_are_shown_but_none_is_recommended(media: 
     assert [choice.proof for choice in shown.choices] == ["of 'home': verified, not drilled"]
 
 
+@pytest.mark.slow
 async def test_the_outlook_of_a_killed_and_of_a_waiting_restore(
     media: Restoring, monkeypatch: pytest.MonkeyPatch
 ) -> None:

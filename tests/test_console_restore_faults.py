@@ -39,6 +39,7 @@ def _entries(*quick: int) -> list[object]:
     return [n if n in quick else pytest.param(n, marks=pytest.mark.slow) for n in range(1, 19)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", _entries(14))
 async def test_killed_anywhere_a_resume_ends_it(
     media: Restoring, monkeypatch: pytest.MonkeyPatch, entry: int
@@ -55,6 +56,7 @@ async def test_killed_anywhere_a_resume_ends_it(
     assert media.databases() == {media.name, done.kept}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", _entries(16))
 async def test_killed_anywhere_an_abort_takes_all_back_unless_the_names_have_changed(
     media: Restoring, monkeypatch: pytest.MonkeyPatch, entry: int
@@ -93,6 +95,7 @@ async def test_a_killed_undo_is_ended_by_resuming_it(
     assert media.ask(USERS, undone.kept) > 0
 
 
+@pytest.mark.slow
 async def test_a_second_restore_at_the_same_time_is_refused(
     media: Restoring, monkeypatch: pytest.MonkeyPatch
 ) -> None:

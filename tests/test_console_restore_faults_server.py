@@ -408,6 +408,7 @@ async def test_a_clock_that_jumps_back_gives_a_later_restore(
     await oracle(app, second)
 
 
+@pytest.mark.slow
 async def test_a_safety_backup_that_does_not_pass_is_told(
     app: Bed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

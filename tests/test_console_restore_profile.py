@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
 from conftest import Database, run_sql
 from restores import Restoring
 
@@ -21,6 +22,7 @@ class Profiled(Restoring):
         return replace(super().target, profile=self.profile)
 
 
+@pytest.mark.slow
 async def test_a_failure_that_the_source_had_is_told_and_holds_nothing_up(
     medianest_db: Database, tmp_path: Path
 ) -> None:
@@ -44,6 +46,7 @@ async def test_a_sound_database_passes_its_profile_without_a_word(
     assert list(done.state.warnings) == []
 
 
+@pytest.mark.slow
 async def test_a_profile_that_cannot_be_read_holds_nothing_up(
     medianest_db: Database, tmp_path: Path
 ) -> None:

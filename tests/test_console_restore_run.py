@@ -90,6 +90,7 @@ async def test_everything_comes_back_as_it_was_and_undo_and_finish_end_it(
     assert odd.databases() == {odd.name}
 
 
+@pytest.mark.slow
 async def test_a_safety_backup_is_made_first_and_the_times_are_told(media: Restoring) -> None:
     await media.backup()
     run_sql(media.database, "TRUNCATE public.users CASCADE")
@@ -107,6 +108,7 @@ async def test_a_safety_backup_is_made_first_and_the_times_are_told(media: Resto
     assert find_status().id == done.id
 
 
+@pytest.mark.slow
 async def test_without_confirmation_it_waits_before_the_cut_over(media: Restoring) -> None:
     await media.backup()
     run_sql(media.database, "TRUNCATE public.users CASCADE")
@@ -133,6 +135,7 @@ async def test_an_abort_leaves_only_the_live_database(media: Restoring) -> None:
         await media.go_on(aborted, "resume")
 
 
+@pytest.mark.slow
 async def test_a_lost_database_comes_back_with_its_settings_and_grants(media: Restoring) -> None:
     name = sql.Identifier(media.name)
     run_sql(

@@ -208,6 +208,7 @@ class BreakingJournal:
         self.entries.append(entry)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("breaks_at", "word"), [(1, "old"), (2, "old"), (3, "old"), (4, "new"), (5, "new")]
 )
@@ -302,6 +303,7 @@ async def test_a_database_that_is_not_the_one_it_was_is_refused(pair: Pair) -> N
             await refuse_if_impossible(connection, gone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("major", [18, 15])
 async def test_prepared_transactions_are_refused_before_the_door_closes(major: int) -> None:
     directory = Path(tempfile.mkdtemp(prefix="console-test-", dir="/tmp"))

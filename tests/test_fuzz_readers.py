@@ -132,6 +132,7 @@ def test_settings(content: str) -> None:
         documents.parse(content, Settings, "settings.yaml")
 
 
+@pytest.mark.slow
 @fuzz
 @given(damaged(PROFILE))
 def test_profiles(content: str) -> None:
@@ -422,6 +423,7 @@ def _last_report(path: Path) -> object:
     return with_changes(Readiness(report, ()), path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", [_recording, _log, kept, _last_report])
 @fuzz
 @given(content=damaged(LOOKS, LOG, json.dumps(ENTRY)))

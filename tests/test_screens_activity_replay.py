@@ -80,6 +80,7 @@ async def named(pilot: Any, path: Path) -> None:
     await pilot.press("enter")
 
 
+@pytest.mark.slow
 async def test_a_recording_is_gone_through_and_left(empty_db: Database, tmp_path: Path) -> None:
     path = recorded(tmp_path / "looks.jsonl")
     async with on_activity(empty_db) as (app, pilot, tab):

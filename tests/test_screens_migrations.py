@@ -91,6 +91,7 @@ async def test_drift_is_looked_for_beside_the_live_database_only_when_chosen(
         assert "1 difference" in headline(app)
 
 
+@pytest.mark.slow
 async def test_what_was_planned_is_run_after_the_name_was_typed(
     project: Target, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ async def test_what_was_planned_is_run_after_the_name_was_typed(
         assert connection.execute("SELECT to_regclass('error_logs')").fetchone() == (None,)
 
 
+@pytest.mark.slow
 async def test_a_search_for_drift_can_be_given_up(project: Target, tmp_path: Path) -> None:
     app = console(project, tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -159,6 +161,7 @@ async def test_a_database_without_a_history_gets_one_sentence(
         assert "has no _prisma_migrations: Prisma never migrated it." in headline(app)
 
 
+@pytest.mark.slow
 async def test_read_only_neither_rolls_back_nor_writes_to_the_server(
     project: Target, tmp_path: Path
 ) -> None:
@@ -195,6 +198,7 @@ def of_every_state() -> Reading:
     return Reading(builders.NOW, History(table, tuple(entries), lock_holder=4711), folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)])
 @pytest.mark.parametrize("keys", [(), ("down", "down", "down", "down", "enter")])
 def test_a_migration_of_every_state(

@@ -26,6 +26,7 @@ def document(leaves: int) -> str:
     return json.dumps([{"Plan": node("Append", 9 * leaves, *joins)}])
 
 
+@pytest.mark.slow
 async def test_the_last_of_five_thousand_nodes_is_a_key_away() -> None:
     async with console(NOWHERE).run_test(size=(80, 24)) as pilot:
         tab = await opened(pilot)

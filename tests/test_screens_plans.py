@@ -150,6 +150,7 @@ async def test_values_are_asked_for_before_a_run(films: Database) -> None:
         assert 40 < (tab.shown.root.actual_rows or 0) < 50
 
 
+@pytest.mark.slow
 async def test_earlier_plans_are_opened_and_compared(films: Database) -> None:
     app = console(films)
     async with app.run_test(size=(140, 40)) as pilot:
@@ -171,6 +172,7 @@ async def test_earlier_plans_are_opened_and_compared(films: Database) -> None:
         assert tab.shown.root.kind == "Aggregate"
 
 
+@pytest.mark.slow
 async def test_a_pasted_plan_and_a_file_are_shown_without_a_server(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps([{"Plan": node("Sort", 9, node("Seq Scan", 7, Alias="[/x]"))}]))
@@ -190,6 +192,7 @@ async def test_a_pasted_plan_and_a_file_are_shown_without_a_server(tmp_path: Pat
         await settled(pilot, lambda: "CANNOT CONNECT" in screen(app))
 
 
+@pytest.mark.slow
 async def test_options_are_switched_and_a_plan_is_exported(films: Database) -> None:
     app = console(films)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
@@ -225,6 +228,7 @@ async def test_escape_cancels_a_run_on_the_server_too(films: Database) -> None:
         assert "Canceled" in screen(app)
 
 
+@pytest.mark.slow
 async def test_a_large_plan_leaves_the_tab_responsive(films: Database) -> None:
     leaves = [node("Seq Scan", 0.01, Alias=f"t{n}") for n in range(4999)]
     document = json.dumps([{"Plan": node("Append", 99, *leaves)}])

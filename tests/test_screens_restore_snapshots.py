@@ -249,6 +249,7 @@ def test_the_choice_of_a_backup(snap_compare: Compare, app: ConsoleApp, size: An
     assert snap_compare(app, terminal_size=size, run_before=pressing())
 
 
+@pytest.mark.slow
 def test_the_choice_without_a_server(
     snap_compare: Compare, app: ConsoleApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +280,7 @@ def test_the_plan_in_plain_words(
     assert snap_compare(app, terminal_size=size, run_before=pressing("enter", "enter"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["running", "ready", "done", "interrupted"])
 @pytest.mark.parametrize("size", SIZES)
 def test_a_restore_that_has_begun(

@@ -215,6 +215,7 @@ def settings_file(media: Restoring) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 async def test_without_a_server_backups_are_offered_and_nothing_can_begin(
     media18: Restoring,
 ) -> None:
@@ -231,6 +232,7 @@ async def test_without_a_server_backups_are_offered_and_nothing_can_begin(
         assert page.table.row_count > 1, "the archive was read all the same"
 
 
+@pytest.mark.slow
 async def test_without_any_backup_a_dump_file_is_taken_into_a_new_name(
     media18: Restoring, tmp_path: Path
 ) -> None:
@@ -259,6 +261,7 @@ async def test_without_any_backup_a_dump_file_is_taken_into_a_new_name(
     run_sql({**media18.database, "dbname": "postgres"}, f"DROP DATABASE {media18.name}_copy")
 
 
+@pytest.mark.slow
 async def test_another_target_of_the_settings_gets_it_where_no_such_database_is(
     media18: Restoring,
 ) -> None:
@@ -283,6 +286,7 @@ async def test_another_target_of_the_settings_gets_it_where_no_such_database_is(
     run_sql({**given, "dbname": "postgres"}, f"DROP DATABASE {other}")
 
 
+@pytest.mark.slow
 async def test_rows_and_steps_answer_to_the_mouse(media18: Restoring) -> None:
     app = console(media18)
     async with app.run_test(size=SIZE) as pilot:
@@ -294,6 +298,7 @@ async def test_rows_and_steps_answer_to_the_mouse(media18: Restoring) -> None:
         await on(pilot, ChoosePage, "Recommended")
 
 
+@pytest.mark.slow
 async def test_the_safety_backup_is_skipped_only_by_saying_so(media18: Restoring) -> None:
     app = console(media18)
     async with app.run_test(size=SIZE) as pilot:
@@ -313,6 +318,7 @@ async def test_the_safety_backup_is_skipped_only_by_saying_so(media18: Restoring
         await on(pilot, PlanPage, "No safety backup", "SKIPPED")
 
 
+@pytest.mark.slow
 async def test_a_safety_backup_is_never_what_is_recommended(media18: Restoring) -> None:
     first = await media18.plan()
     done = await media18.restore(safety=True)
@@ -345,6 +351,7 @@ async def test_read_only_refuses_with_a_sentence(media18: Restoring) -> None:
         }
 
 
+@pytest.mark.slow
 async def test_it_opens_over_a_dialog_and_only_once(media18: Restoring) -> None:
     app = console(media18, rescue=False)
     async with app.run_test(size=SIZE) as pilot:

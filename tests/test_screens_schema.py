@@ -203,6 +203,7 @@ async def test_refreshing_keeps_what_is_open_and_selected(
         assert str(tree.cursor_node.label).startswith("weird")
 
 
+@pytest.mark.slow
 async def test_every_object_of_an_odd_database_can_be_shown(odd_db: Database) -> None:
     app = console(odd_db)
     async with app.run_test(size=LARGE) as pilot:

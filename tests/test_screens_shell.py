@@ -73,6 +73,7 @@ async def test_only_the_tab_that_was_shown_is_mounted(medianest_db: Database) ->
         assert app.active_tab.IDENTITY == "overview"
 
 
+@pytest.mark.slow
 async def test_it_opens_without_a_server_and_says_what_to_do() -> None:
     app = console({"host": "127.0.0.1", "port": "1", "dbname": "gone"})
     async with app.run_test(size=(80, 24)) as pilot:
