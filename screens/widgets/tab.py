@@ -117,7 +117,7 @@ class Tab(Vertical):
     @work(group="load", exclusive=True)
     async def _run(self) -> None:
         failures = 0
-        while True:
+        while self.app.is_running:
             if not self.paused or self._forced or self.loaded_at is None:
                 self._forced = False
                 try:
