@@ -323,6 +323,12 @@ _TIER_WORDS = {
 }
 
 
+def _key_for(command: str) -> Text:
+    """The key of this tab that does what the command does, where there is one."""
+    key = next((key for key in TABS["backups"] if f" backup {key.action} " in f"{command} "), None)
+    return Text.assemble((key.name, "bold"), f" {key.label}, or ") if key else Text()
+
+
 def headline(shown: Backups) -> Text:
     """The verdict over all, what is at work, then each remark that is not well."""
     verdict = worst(shown.remarks)
@@ -330,7 +336,7 @@ def headline(shown: Backups) -> Text:
     first, *rest = sorted(shown.remarks, key=lambda finding: finding.severity.rank)
     text.append("  ").append_text(one_line(first.message, "bold"))
     if first.fix:
-        text.append("\n→ ").append_text(one_line(first.fix))
+        text.append("\n→ ").append(_key_for(first.fix)).append_text(one_line(first.fix, "dim"))
     if shown.restore:
         text.append("\n").append_text(one_line(f"{shown.restore}: F9 shows it", "bold cyan"))
     if shown.elsewhere is not None:
