@@ -32,6 +32,7 @@ COMMANDS = (
     "profile",
     "backup",
     "restore",
+    "pitr",
     "rescue",
     "deploy",
     "doctor",

@@ -12,6 +12,7 @@ from console import documents
 from console.backup.policy import BackupSettings
 from console.check_settings import CheckSettings
 from console.errors import SettingsError
+from console.pitr.policy import PitrSettings
 from console.target import Target, from_dsn, from_environment, with_password_file
 from console.tools import ToolSettings
 
@@ -55,6 +56,7 @@ class Settings:
     backups: BackupSettings = field(default_factory=BackupSettings)
     tools: ToolSettings = field(default_factory=ToolSettings)
     checks: CheckSettings = field(default_factory=CheckSettings)
+    pitr: PitrSettings = field(default_factory=PitrSettings)
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.refresh_seconds <= 60:

@@ -112,7 +112,7 @@ def run_create(options: argparse.Namespace) -> ExitCode:
 
     settings, target, _store = _open(options)
     job = Job("create", Tier(options.tier), options.note, unverified=options.no_verify)
-    return _wait_for(_create(settings, target, job))
+    return wait_for(_create(settings, target, job))
 
 
 async def _carry_out(settings: Settings, target: Target, job: Job) -> Backup:
@@ -164,7 +164,7 @@ def _tell_details(backup: Backup, settings: Settings) -> None:
     write(details(backup, settings.backups.retention, datetime.now(UTC)))
 
 
-def _wait_for(work: Any) -> ExitCode:
+def wait_for(work: Any) -> ExitCode:
     """Run a coroutine; SIGTERM and SIGHUP cancel it, so that it leaves nothing half done."""
     import asyncio
     import signal
@@ -204,7 +204,7 @@ def run_adopt(options: argparse.Namespace) -> ExitCode:
         _tell_details(backup, settings)
         return _exit_code(backup.verdict)
 
-    return _wait_for(work())
+    return wait_for(work())
 
 
 def run_due(options: argparse.Namespace) -> ExitCode:
@@ -220,7 +220,7 @@ def run_due(options: argparse.Namespace) -> ExitCode:
     if tier is None or options.dry_run:
         write(f"A {tier} backup is due.\n" if tier else "Nothing is due.\n")
         return ExitCode.OK
-    code = _wait_for(_create(settings, target, Job("create", tier)))
+    code = wait_for(_create(settings, target, Job("create", tier)))
     if code is ExitCode.OK:
         prune(store, target.name, settings.backups.retention, dry_run=False)
     return code
@@ -248,7 +248,7 @@ def run_verify(options: argparse.Namespace) -> ExitCode:
 
     if not chosen:
         tell("Every backup was verified already.")
-    return _wait_for(work())
+    return wait_for(work())
 
 
 def _worst(codes: list[ExitCode]) -> ExitCode:
@@ -272,7 +272,7 @@ def run_drill(options: argparse.Namespace) -> ExitCode:
         drilled = (await _carry_out(settings, target, job)).drill
         return ExitCode.UNKNOWN if drilled is None else _exit_code(drilled.verdict)
 
-    return _wait_for(work())
+    return wait_for(work())
 
 
 def run_list(options: argparse.Namespace) -> ExitCode:

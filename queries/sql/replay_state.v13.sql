@@ -1,0 +1,7 @@
+-- Where a recovering server stands: the last position and transaction it has replayed.
+-- Privileges: none. PostgreSQL 13 and later. Source: recovery information functions.
+SELECT pg_is_in_recovery() AS in_recovery,
+       CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END AS is_paused,
+       pg_last_wal_replay_lsn()::text AS replayed_lsn,
+       pg_last_xact_replay_timestamp() AS replayed_at,
+       (SELECT c.timeline_id FROM pg_control_checkpoint() AS c) AS timeline
