@@ -1,4 +1,4 @@
-"""The section `pitr` of the settings file: where, how much, and for how long."""
+"""Where base backups and WAL are kept, how, and for how long."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def default_directory() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class PitrSettings:
+    """The section `pitr`: point-in-time recovery."""
+
     directory: Path = field(default_factory=default_directory)
     """Base backups and WAL, by target."""
     slot: str = "medianest_console"
