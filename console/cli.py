@@ -28,6 +28,7 @@ COMMANDS = (
     "replay",
     "diagnose",
     "explain",
+    "index_lab",
     "migrations",
     "profile",
     "backup",

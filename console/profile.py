@@ -8,6 +8,7 @@ own schema, and double quotes around a name that holds a dot or a quote.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -183,6 +184,37 @@ class ProfileLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadQuery:
+    """One statement as the application sends it."""
+
+    sql: str
+    """With $1, $2, ... for what varies; its names are of the profile's schema."""
+    values: str = ""
+    """A query whose rows give $1, $2, ...: some of them are tried."""
+    weight: float = 1.0
+    """How often it runs, against the others."""
+
+    def __post_init__(self) -> None:
+        if not self.sql.strip():
+            raise ValueError("a statement")
+        if not 0 < self.weight < math.inf:
+            raise ValueError("a weight above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the application asks, and the indexes that are there to make it quick."""
+
+    queries: Mapping[str, WorkloadQuery]
+    indexes: tuple[str, ...] = ()
+    """By name; empty stands for every index that is neither unique nor a constraint's."""
+
+    def __post_init__(self) -> None:
+        if not self.queries:
+            raise ValueError("at least one query")
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     name: str
     title: str = ""
@@ -193,6 +225,8 @@ class Profile:
     limits: ProfileLimits = ProfileLimits()
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings the server should have, as postgresql.conf writes them."""
+    workload: Workload | None = None
+    """What `index-lab` measures."""
 
     @property
     def schemas(self) -> frozenset[str]:
@@ -206,6 +240,18 @@ class Profile:
             for name, table in self.tables.items()
             for index_name, index in table.indexes.items()
             if index.is_critical
+        )
+
+    @property
+    def indexes_for_speed(self) -> frozenset[str]:
+        """Names of those that guard nothing: what the workload names, else all of that kind."""
+        if self.workload is not None and self.workload.indexes:
+            return frozenset(self.workload.indexes)
+        return frozenset(
+            name
+            for table in self.tables.values()
+            for name, index in table.indexes.items()
+            if not (index.is_unique or index.is_constraint)
         )
 
     @property
@@ -267,7 +313,19 @@ def dump(profile: Profile) -> str:
         name.relative_to(profile.schema): _table_document(table, profile.schema)
         for name, table in profile.tables.items()
     }
+    if profile.workload is not None:
+        document["workload"] = _workload_document(profile.workload)
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=2**31)
+
+
+def _workload_document(workload: Workload) -> dict[str, object]:
+    return {
+        "indexes": list(workload.indexes),
+        "queries": {
+            name: {"sql": query.sql, "values": query.values, "weight": query.weight}
+            for name, query in workload.queries.items()
+        },
+    }
 
 
 def _migrations_document(migrations: Migrations, schema: str) -> dict[str, object]:

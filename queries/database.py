@@ -21,6 +21,12 @@ def create_database(
     return sql.SQL(" ").join(parts)
 
 
+def copy_database(name: str, original: str) -> sql.Composed:
+    return sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+        sql.Identifier(name), sql.Identifier(original)
+    )
+
+
 def _locale(like: DatabaseProperties, server_major: int) -> list[sql.Composed]:
     options: list[tuple[str, str | None]] = [
         ("ENCODING", like.encoding),

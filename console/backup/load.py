@@ -25,7 +25,13 @@ from console.session import Limits, connect
 from console.target import Target
 from console.tools import Tools, dbname_argument, with_database
 from queries.backup import DatabaseProperties
-from queries.database import comment_on_database, create_database, drop_database, set_search_path
+from queries.database import (
+    comment_on_database,
+    copy_database,
+    create_database,
+    drop_database,
+    set_search_path,
+)
 
 _TRANSACTION_TIMEOUT = 17
 """The first major version that has this setting."""
@@ -111,6 +117,13 @@ async def create(
     async with connect(maintenance, read_only=False, limits=_UNBOUNDED) as connection:
         major = connection.info.server_version // 10000
         await connection.execute(create_database(name, like, major, owner))
+        await connection.execute(comment_on_database(name, comment))
+
+
+async def copy(maintenance: Target, original: str, name: str, *, comment: str) -> None:
+    """Create a database as a copy of another of the server, which nobody may be connected to."""
+    async with connect(maintenance, read_only=False, limits=_UNBOUNDED) as connection:
+        await connection.execute(copy_database(name, original))
         await connection.execute(comment_on_database(name, comment))
 
 

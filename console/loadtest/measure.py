@@ -6,19 +6,14 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from console.backup import scratch
-from console.backup.dump import create_backup
-from console.backup.load import LoadOptions as RestoreOptions
-from console.backup.load import load, search_path_of
-from console.backup.manifest import Manifest, Verdict
+from console.backup.copying import restore, to_copy
 from console.backup.snapshot import server_major
-from console.backup.store import Backup, Store
-from console.errors import ConsoleError
 from console.loadtest.latency import Latency, read_log
 from console.loadtest.result import LoadResult
 from console.loadtest.script import TPCB, Script
@@ -65,22 +60,27 @@ async def measure(
     """
     major = await server_major(target)
     tools = await find_tools(major, settings.tools, programs=("pgbench", "pg_restore", "psql"))
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         backup = None
         if options.scripts:
-            backup = await _backup(target, settings, stack, report)
+            backup = await stack.enter_async_context(to_copy(target, settings, report))
         manifest = backup.manifest if backup is not None else None
         report("starting a temporary server")
-        async with scratch.on_temporary_server(
-            major,
-            manifest.properties if manifest else None,
-            manifest.roles if manifest else (),
-            manifest.database_bytes if manifest else None,
-            _server_settings(options),
-        ) as place:
-            await _fill(place.target, backup, manifest, settings, options, tools, report)
-            report(f"working with {options.clients} clients for {options.seconds} s")
-            latencies = await _work(tools, place.target, options)
+        place = await stack.enter_async_context(
+            scratch.on_temporary_server(
+                major,
+                manifest.properties if manifest else None,
+                manifest.roles if manifest else (),
+                manifest.database_bytes if manifest else None,
+                _server_settings(options),
+            )
+        )
+        if backup is not None:
+            await restore(backup, place.target, settings, report)
+        else:
+            await _make_tables(place.target, options, tools, report)
+        report(f"working with {options.clients} clients for {options.seconds} s")
+        latencies = await _work(tools, place.target, options)
     source = f"a copy of {backup.id}" if backup is not None else "pgbench's own tables"
     return LoadResult(
         datetime.now(UTC),
@@ -98,50 +98,12 @@ def _server_settings(options: LoadOptions) -> dict[str, str]:
     return {**_AS_IN_PRODUCTION, "max_connections": str(options.clients + _SPARE_CONNECTIONS)}
 
 
-async def _backup(
-    target: Target, settings: Settings, stack: ExitStack, report: Callable[[str], None]
-) -> Backup:
-    """The newest verified backup that is still whole, else a dump made for this alone."""
-    store = Store(settings.backups.directory)
-    found = await asyncio.to_thread(_newest, store, target)
-    if found is not None:
-        stack.enter_context(store.using(found))
-        return found
-    report("dumping the database")
-    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="medianest-console-load-"))
-    tools = await find_tools(await server_major(target), settings.tools, target=target)
-    plain = replace(settings.backups, formats=("custom",), role_passwords=False)
-    return await create_backup(target, Store(Path(directory)), plain, tools)
-
-
-def _newest(store: Store, target: Target) -> Backup | None:
-    try:
-        backups = store.backups(target.name)
-    except ConsoleError:
-        return None
-    return next((b for b in backups if b.verdict is Verdict.PASS and b.archive_path), None)
-
-
-async def _fill(
-    place: Target,
-    backup: Backup | None,
-    manifest: Manifest | None,
-    settings: Settings,
-    options: LoadOptions,
-    tools: Tools,
-    report: Callable[[str], None],
+async def _make_tables(
+    place: Target, options: LoadOptions, tools: Tools, report: Callable[[str], None]
 ) -> None:
-    if backup is None or backup.archive_path is None:
-        report("making pgbench's tables")
-        # With fewer branches than clients these wait for each other's updates.
-        await _pgbench(tools, place, "--initialize", "--quiet", f"--scale={options.clients}")
-        return
-    report(f"restoring {backup.id}")
-    made_by = manifest.tools_version.partition(".")[0] if manifest else ""
-    needed = max(tools.major, int(made_by) if made_by.isdigit() else 0)
-    restorer = await find_tools(needed, settings.tools, target=place)
-    restore = RestoreOptions(jobs=settings.backups.jobs, search_path=search_path_of(manifest))
-    (await load(restorer, place, backup.archive_path, restore)).require_good()
+    report("making pgbench's tables")
+    # With fewer branches than clients these wait for each other's updates.
+    await _pgbench(tools, place, "--initialize", "--quiet", f"--scale={options.clients}")
 
 
 async def _work(tools: Tools, place: Target, options: LoadOptions) -> tuple[Latency, ...]:

@@ -9,6 +9,7 @@ from console import units
 from console.checks import CHECKS
 from console.checks.grouping import counted
 from console.findings import Severity
+from console.lab.section import section as lab_section
 from console.loadtest.result import section as load_section
 from console.monitor.timings import Timing
 from console.monitor.timings_reader import TimingsReading
@@ -120,9 +121,15 @@ def performance(gathered: Gathered, results: Results) -> Section:
         slow = sum(timing.mean_ms > limit for timing in found)
         told = f"{slow} of {counted(len(found), 'statement')} took more than"
         told += f" {limit:g} ms on average."
-    unknown.append(
-        "What each index gains was not measured: medianest-console index-lab measures it."
-    )
+    if gathered.lab.value is not None:
+        in_lab = lab_section(gathered.lab.value, gathered.at)
+        grids, charts = (*grids, *in_lab.grids), (*charts, *in_lab.charts)
+        told = f"{told} {in_lab.summary}"
+    else:
+        unknown.append(
+            gathered.lab.reason
+            or "What each index gains was not measured: medianest-console index-lab measures it."
+        )
     if gathered.load.value is not None:
         under_load = load_section(gathered.load.value)
         results, grids = (*results, *under_load.results), (*grids, *under_load.grids)

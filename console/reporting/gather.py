@@ -19,6 +19,8 @@ from console.checks import run
 from console.checks.storage import history_path
 from console.deploy.audit import Audit, audit, parse_server
 from console.errors import ConsoleError
+from console.lab import result as lab_result
+from console.lab.result import LabResult
 from console.loadtest import result as load_result
 from console.loadtest.result import LoadResult
 from console.monitor.timings_reader import TimingsReader, TimingsReading
@@ -72,6 +74,8 @@ class Gathered:
     deployment: Answer[Audit]
     load: Answer[LoadResult]
     """The last load test."""
+    lab: Answer[LabResult]
+    """What the index lab measured last."""
 
 
 async def gather(
@@ -117,6 +121,7 @@ async def gather(
         pruning=plan_prune(backups.value or (), retention, now),
         deployment=_deployment(sources, version),
         load=await asyncio.to_thread(_load, target),
+        lab=await asyncio.to_thread(_lab, target),
     )
 
 
@@ -140,6 +145,13 @@ async def _backups(settings: Settings, target: Target) -> Sequence[Backup]:
 def _load(target: Target) -> Answer[LoadResult]:
     try:
         return Answer(load_result.kept(load_result.path_of(target.label)))
+    except ConsoleError as error:
+        return Answer(None, error.message)
+
+
+def _lab(target: Target) -> Answer[LabResult]:
+    try:
+        return Answer(lab_result.kept(lab_result.path_of(target.label)))
     except ConsoleError as error:
         return Answer(None, error.message)
 
