@@ -67,6 +67,8 @@ async def _size_if_used(
         )
     except Error:
         return None  # hypopg knows few kinds of index; the server itself will judge
+    # A statement without parameters keeps its plan, and hypopg's coming and going ends no plan.
+    await connection.execute("DISCARD PLANS")
     try:
         for subject in subjects:
             plan = await bench.plan(connection, subject)
