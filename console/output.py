@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from console.errors import ConsoleError
+from console.glyphs import of_terminal
 
 
 def write(content: str) -> None:
-    """What the user asked for, to standard output, with its own line breaks."""
+    """What the user asked for, to standard output, with its own line breaks.
+
+    A terminal that cannot show a glyph gets its stand-in; a file gets what was meant.
+    """
+    if sys.stdout.isatty():
+        content = of_terminal(os.environ).shown(content)
     print(content, end="", flush=True)
 
 

@@ -302,7 +302,8 @@ sessions are left out. f replays a recording in place of what goes on.
 
 
 def _counts(found: Summary, hides_idle: bool) -> Text:
-    line = Text(f" {found.sessions} sessions: {found.active} active", no_wrap=True)
+    noun = "session" if found.sessions == 1 else "sessions"
+    line = Text(f" {found.sessions} {noun}: {found.active} active", no_wrap=True)
     if found.waiting:
         line.append(f", {found.waiting} waiting", "bold red")
     if found.idle_in_transaction:

@@ -13,7 +13,7 @@ from textual.containers import Container
 from textual.events import Resize
 from textual.geometry import Size
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from console.errors import ConnectionFailed, ConsoleError, ExitCode, ReadOnlyRefused
 from console.findings import Severity
@@ -23,8 +23,10 @@ from console.target import Target
 from screens import keys
 from screens.keys import EVERYWHERE, RESCUE
 from screens.tabs import TABS
+from screens.terminal import driver_class, run_in_terminal
 from screens.widgets.banner import Banner, TabStrip
 from screens.widgets.dialogs import DetailDialog, help_body
+from screens.widgets.key_bar import KeyBar
 from screens.widgets.tab import Tab
 
 RESTORES_SECONDS = 5.0
@@ -57,7 +59,7 @@ class ConsoleApp(App[ExitCode]):
         notice: str = "",
     ) -> None:
         """`rescue` opens it on the emergency restore; `notice` is told there."""
-        super().__init__()
+        super().__init__(driver_class=driver_class())
         self.target = target
         self.settings = settings
         self.read_only = read_only or settings.read_only
@@ -77,9 +79,10 @@ class ConsoleApp(App[ExitCode]):
             id="too-small",
             markup=False,
         )
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     async def on_mount(self) -> None:
+        self.app_resume_signal.subscribe(self, lambda _app: self.action_redraw())
         self.query_one(Banner).describe(None, None, lost=False)
         await self.action_show_tab(0)
         self.set_interval(RESTORES_SECONDS, self._look_for_restores)
@@ -181,6 +184,10 @@ class ConsoleApp(App[ExitCode]):
         worst = min(self._verdicts.values(), key=lambda verdict: verdict.rank, default=None)
         self.query_one(Banner).describe(self.session.server, worst, lost)
 
+    def action_redraw(self) -> None:
+        """Draw everything again: another program wrote over the screen."""
+        self.refresh(layout=True)
+
     def action_reload(self) -> None:
         self.active_tab.action_reload()
 
@@ -243,6 +250,10 @@ def run(
     rescue: bool = False,
     notice: str = "",
 ) -> ExitCode:
-    """Run the app until it is left; 0 unless it crashed. `rescue` opens the emergency restore."""
-    code = ConsoleApp(target, settings, read_only=read_only, rescue=rescue, notice=notice).run()
-    return code if code is not None else ExitCode.OK
+    """Run the app until it is left; 0 unless it crashed. `rescue` opens the emergency restore.
+
+    Raises SystemExit when a signal ended it.
+    """
+    app = ConsoleApp(target, settings, read_only=read_only, rescue=rescue, notice=notice)
+    run_in_terminal(app)
+    return ExitCode.UNKNOWN if app.return_code else ExitCode.OK

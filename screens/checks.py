@@ -128,7 +128,7 @@ def _check_lines(result: CheckResult) -> Iterator[Line]:
 COLUMNS = (
     Column[Line]("verdict", lambda line: _verdict(line), width=9),
     Column[Line]("check", lambda line: _name(line), width=17),
-    Column[Line]("what was found", lambda line: _found(line), width=36),
+    Column[Line]("what was found", lambda line: _found(line), width=36, fills=True),
     Column[Line]("took", lambda line: _took(line), right=True, priority=1, width=7),
 )
 

@@ -53,7 +53,9 @@ _NAMES = {
     "greater_than_sign": ">",
     "escape": "esc",
     "ctrl+p": "^p",
+    "ctrl+l": "^l",
     "ctrl+r": "^r",
+    "ctrl+z": "^z",
     "f5": "F5",
     "f8": "F8",
     "f9": "F9",
@@ -78,6 +80,15 @@ EVERYWHERE = (
     Key("space", "pause", "pause", "Stop and resume the live figures."),
     Key("y", "copy", "copy", "Copy what is selected to the clipboard (OSC 52).", shown=False),
     Key("escape", "close", "close", "Close what is open: a dialog, the filter.", shown=False),
+    Key(
+        "ctrl+z",
+        "suspend_process",
+        "suspend",
+        "Go back to the shell; fg returns here.",
+        shown=False,
+        always=True,
+    ),
+    Key("ctrl+l", "redraw", "redraw", "Draw the whole screen again.", shown=False),
     Key("ctrl+p", "command_palette", "palette", "Find any command by name.", shown=False),
 )
 

@@ -17,7 +17,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from console.backup.store import Store
 from console.errors import ConsoleError
@@ -36,6 +36,7 @@ from screens.restore_page import Page, StageStrip
 from screens.restore_preflight import PlanPage, PreflightPage
 from screens.restore_status import StatusPage
 from screens.widgets.dialogs import ChoiceDialog, ConfirmDialog, DetailDialog, help_body
+from screens.widgets.key_bar import KeyBar
 from screens.widgets.plain import one_line
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class RestoreWizard(ModalScreen[None]):
                 page = kind()
                 page.display = False
                 yield page
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._draw_title()

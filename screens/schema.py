@@ -326,6 +326,7 @@ def headline(inventory: Inventory) -> Text:
 def _counts(inventory: Inventory) -> Text:
     amounts = [(kind.value.lower(), inventory.count(kind)) for kind in Kind]
     amounts.insert(1, ("indexes", inventory.totals.indexes))
+    amounts = [(kind, n) for kind, n in amounts if kind != Kind.EXTENSIONS.value.lower()]
     words = [f"{units.count(n)} {word if n != 1 else _one(word)}" for word, n in amounts if n]
     return Text.assemble((units.size(inventory.totals.bytes), "bold"), " · ", " · ".join(words))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from textual import events
 from textual.widgets import TextArea
 
 from console.plans.words import Kind, words
@@ -48,6 +49,17 @@ def _comment(text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
 
 class SqlEditor(TextArea):
     """A TextArea whose highlights come from `spans`."""
+
+    def check_consume_key(self, key: str, character: str | None = None) -> bool:
+        return not self._is_for_the_app(character) and super().check_consume_key(key, character)
+
+    async def _on_key(self, event: events.Key) -> None:
+        if self._is_for_the_app(event.character):
+            event.prevent_default()
+
+    def _is_for_the_app(self, character: str | None) -> bool:
+        """No statement begins with these: in an empty editor they do what they do anywhere."""
+        return not self.text and character is not None and character in "0123456789?"
 
     def _build_highlight_map(self) -> None:
         self._line_cache.clear()

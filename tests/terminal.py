@@ -30,7 +30,7 @@ class Terminal:
             command[0],
             list(command[1:]),
             dimensions=(lines, columns),
-            env={**_inherited(), "TERM": "xterm-256color", **(environment or {})},
+            env={**inherited(), "TERM": "xterm-256color", **(environment or {})},
             timeout=None,
         )
 
@@ -95,6 +95,8 @@ class Terminal:
         return True
 
 
-def _inherited() -> dict[str, str]:
-    """Our environment without a size of the terminal, which would outrank the real one."""
-    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+def inherited() -> dict[str, str]:
+    """Our environment in UTF-8, without what would outrank the size of the terminal, or colours."""
+    foreign = ("COLUMNS", "LINES", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLORTERM")
+    kept = {name: value for name, value in os.environ.items() if name not in foreign}
+    return kept | {"LANG": "C.UTF-8"}

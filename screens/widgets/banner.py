@@ -66,8 +66,11 @@ class Banner(Static):
 
 
 def _short(place: str) -> str:
-    """A place that leaves room for the rest: a long socket path by its end."""
-    return place if len(place) <= PLACE_WIDTH else f"…{place[1 - PLACE_WIDTH :]}"
+    """A place that leaves room for the rest: a long socket path by its last directories."""
+    if len(place) <= PLACE_WIDTH:
+        return place
+    tail = place[1 - PLACE_WIDTH :]
+    return f"…{tail[max(0, tail.find('/')) :]}"
 
 
 def digit(number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,6 +16,9 @@ Record = TypeVar("Record")
 
 ROW_LIMIT = 2_000
 """Rows drawn at most: beyond, a DataTable takes seconds."""
+
+LEAST_FILLING = 20
+"""Cells that a column that fills has at least."""
 
 
 @dataclass(frozen=True)  # slots and Column[Record](...) do not go together
@@ -32,6 +35,8 @@ class Column(Generic[Record]):
     """0 is always shown; the highest numbers leave first where the terminal is narrow."""
     width: int = 10
     """Cells it takes, at most, when deciding what fits."""
+    fills: bool = False
+    """Takes the room that the others leave, and is cut there; for one column."""
     descending: bool = False
     """The first direction when sorted by: largest first suits numbers."""
 
@@ -58,6 +63,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
         self._shown: dict[str, tuple[Text, ...]] = {}
         self._by_key: dict[str, Record] = {}
         self._visible: tuple[int, ...] = ()
+        self._filled = 0
 
     @property
     def selected(self) -> Record | None:
@@ -93,7 +99,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
         self._draw(relabel=True)
 
     def on_resize(self, event: Resize) -> None:
-        if self._fitting(event.size.width) != self._visible:
+        if self._fitting(event.size.width) != self._visible or any(c.fills for c in self.specs):
             self._draw(relabel=True)
 
     def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
@@ -132,12 +138,32 @@ class RecordTable(DataTable[Text], Generic[Record]):
             self.key_of(record): tuple(self._cell(self.specs[n], record) for n in visible)
             for record in records
         }
+        filled = self._fill(visible, cells.values())
+        relabel = relabel or filled != self._filled
+        self._filled = filled
         self._by_key = {self.key_of(record): record for record in records}
         if relabel or visible != self._visible or list(cells) != list(self._shown):
             self._rebuild(visible, cells, relabel or visible != self._visible)
         else:
             self._update(cells)
         self._shown = cells
+
+    def _fill(self, visible: Sequence[int], rows: Collection[tuple[Text, ...]]) -> int:
+        """Give the column that fills what room the others leave; its cells, 0 without one."""
+        place = next((at for at, n in enumerate(visible) if self.specs[n].fills), None)
+        if place is None:
+            return 0
+        taken = sum(
+            max([self._label(n).cell_len, *(row[at].cell_len for row in rows)])
+            for at, n in enumerate(visible)
+            if at != place
+        )
+        padding = 2 * self.cell_padding * len(visible)
+        width = (self.size.width or 80) - self.styles.scrollbar_size_vertical
+        room = max(LEAST_FILLING, width - padding - taken)
+        for row in rows:
+            row[place].truncate(room, overflow="ellipsis", pad=True)
+        return room
 
     def _update(self, cells: dict[str, tuple[Text, ...]]) -> None:
         """Any update_cell resends the whole table, so an unchanged one is never touched."""
