@@ -336,6 +336,12 @@ that are missing. Words such as unique, invalid, duplicate, unused or critical f
         fix = next((f.fix for f in findings if f is not None and f.fix), None)
         return fix or _name(line)
 
+    def action_lab(self) -> None:
+        # Imported here: what measures is heavy, and most sessions never need it.
+        from screens.index_lab import Lab
+
+        Lab(self).open()
+
     def action_reindex(self) -> None:
         self._plan(lambda record: reindex_concurrently(record.index))
 

@@ -105,6 +105,7 @@ TABS: dict[str, tuple[Key, ...]] = {
     "schema": (Key("d", "ddl", "DDL", "Show the CREATE statement of the selected object."),),
     "indexes": (
         *TABLE,
+        Key("l", "lab", "lab", "Measure on a copy what indexes gain and cost."),
         Key("R", "reindex", "reindex", "Rebuild the index without blocking writes.", acts=True),
         Key("D", "drop", "drop", "Drop the invalid left-over of a failed rebuild.", acts=True),
     ),
@@ -155,6 +156,7 @@ TABS: dict[str, tuple[Key, ...]] = {
         Key("w", "summary", "whole plan", "Show times, triggers and settings.", shown=False),
         Key("h", "history", "history", "Open an earlier statement with its plan."),
         Key("c", "compare", "compare", "Compare with an earlier plan of this statement."),
+        Key("l", "lab", "lab", "Try indexes for this statement, on a copy.", shown=False),
         Key("f", "open", "file", "Open a plan or a statement from a file.", shown=False),
         Key("x", "export", "export", "Write the plan as text, JSON or Markdown.", shown=False),
     ),
@@ -180,6 +182,17 @@ TABS: dict[str, tuple[Key, ...]] = {
 _OPTIONS = Key(
     "o", "screen.options", "options", "Restore into another name, owners, safety backup ..."
 )
+LAB = (
+    Key("enter", "detail", "details", "Show the plans of a statement, or whom an index serves."),
+    Key("v", "view", "view", "Show the statements, then the indexes."),
+    Key("w", "conditions", "measured on", "Show tables, writes, settings and what was left out."),
+    Key("y", "copy", "copy", "Copy the statement, or the CREATE INDEX (OSC 52)."),
+    Key("x", "export", "export", "Write it as Markdown, beside the readiness reports."),
+    Key("question_mark", "help", "help", "Explain the figures."),
+    Key("escape", "dismiss", "close", "Go back to the tab."),
+)
+"""Keys of the index lab's result."""
+
 WIZARD_EVERYWHERE = (
     Key("r", "again", "again", "Ask and read everything on this page again."),
     Key("question_mark", "help", "help", "Explain this page."),

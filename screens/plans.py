@@ -379,6 +379,14 @@ tree ← folds a branch and → unfolds it.
         body = plan_view.comparison_body(compare(kept.plan(), self.shown))
         self.app.push_screen(DetailDialog(f"Since {kept.at:%Y-%m-%d %H:%M:%S} UTC", body))
 
+    def action_lab(self) -> None:
+        """Indexes for the statement that is shown, else for the workload."""
+        # Imported here: what measures is heavy, and most sessions never need it.
+        from screens.index_lab import Lab
+
+        text = self.explained.text if self.explained else self.editor.text.strip()
+        Lab(self, text if text and not looks_like_a_plan(text) else None).open()
+
     def action_open(self) -> None:
         def filled(values: list[str] | None) -> None:
             if values and values[0].strip():

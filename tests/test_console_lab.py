@@ -222,12 +222,15 @@ async def test_every_statement_of_the_bundled_workload_is_understood(
 async def test_what_a_parameter_means_is_read(medianest_db: Database) -> None:
     catalog, _spreads = await known(medianest_db)
     reading = read(
-        "UPDATE users SET name = $1 WHERE last_login_at >= $2 AND id = ANY($3)", Names(catalog)
+        "UPDATE users SET name = $1, plex_id = plex_id+$4 WHERE last_login_at >= $2 AND"
+        " id = ANY($3)",
+        Names(catalog),
     )
     assert {number: (m.column, m.how) for number, m in reading.meanings.items()} == {
         1: ("name", How.SET),
         2: ("last_login_at", How.ABOVE),
         3: ("id", How.ANY),
+        4: ("plex_id", How.SET),
     }
     assert read("SELECT ($1", Names(catalog)) == Reading()
 

@@ -272,14 +272,17 @@ class _Lab:
             raise ActionRefused(unknown[0])
 
     def _nothing(self, subjects: Sequence[Subject]) -> ActionRefused:
-        reasons = "; ".join(f"{one.name}: {one.reason}" for one in self.skipped[:3])
-        what = "index to try" if subjects else "statement that can be measured"
-        return ActionRefused(
-            f"There is no {what}." + (f" {reasons}" if reasons else ""),
-            "Name an index with --index, or write one with --candidate."
-            if subjects
-            else "Give the profile a workload with values.",
-        )
+        if not subjects:
+            what = "There is no statement that can be measured."
+            hint = "Give the profile a workload with values, or another statement."
+        elif self.options.derive:
+            what = "These statements would like no index that is not there already."
+            hint = "Try one of your own: CREATE INDEX ..."
+        else:
+            what = "There is no index to try."
+            hint = "Name one, or write one: CREATE INDEX ..."
+        reasons = "".join(f" {one.name}: {one.reason}" for one in self.skipped[:3])
+        return ActionRefused(what + reasons, hint)
 
 
 async def _sizes(connection: Connection, catalog: Catalog) -> dict[str, TableSize]:

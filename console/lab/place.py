@@ -94,9 +94,14 @@ async def filled(
         await restore(backup, made.target, settings, report, owned=True)
         report("vacuuming the copy")
         await settle(made.target)
-        taken = backup.manifest.taken_at if backup.manifest else None
-        when = f" of {taken:%Y-%m-%d %H:%M} UTC" if taken else ""
-        yield Place(made, "a dump made for it" if fresh else f"the backup {backup.id}{when}")
+        yield Place(made, _told(backup, settings))
+
+
+def _told(backup: Backup, settings: Settings) -> str:
+    if settings.backups.directory not in backup.path.parents:
+        return "a dump made for it"
+    taken = backup.manifest.taken_at if backup.manifest else None
+    return f"the backup {backup.id}" + (f" of {taken:%Y-%m-%d %H:%M} UTC" if taken else "")
 
 
 @asynccontextmanager

@@ -232,7 +232,7 @@ class _Block:
         return None
 
     def _assignments(self) -> None:
-        """UPDATE ... SET column = $n."""
+        """UPDATE ... SET column = $n, or by $n more or less."""
         from sqlglot import exp
 
         if not isinstance(self.block, exp.Update):
@@ -241,7 +241,11 @@ class _Block:
             place = self._column(assignment.this) if isinstance(assignment, exp.EQ) else None
             if place is not None:
                 table = self.accesses[place[0]].table
-                self._mean(assignment.expression, table, place[1], How.SET)
+                value = _bare(assignment.expression)
+                if isinstance(value, exp.Add | exp.Sub):
+                    self._mean(value.this, table, place[1], How.SET)
+                    value = value.expression
+                self._mean(value, table, place[1], How.SET)
 
     def _order(self) -> None:
         """Columns of ORDER BY, when all are of one table and run the same way."""

@@ -28,6 +28,15 @@ def interval(change: Change) -> str:
     return f"{signed(change.high)} to {signed(change.low)}"
 
 
+def rounded(change: Change) -> str:
+    """The interval in little room.
+
+    >>> rounded(Change(0.5, 0.4, 0.612))
+    '-61 to -40%'
+    """
+    return f"{-change.high * 100:+.0f} to {-change.low * 100:+.0f}%"
+
+
 def headline(result: LabResult) -> str:
     """What came of it, in one line."""
     tried = counted(len(result.indexes), "index", "indexes")
@@ -42,14 +51,20 @@ def headline(result: LabResult) -> str:
 
 
 def tally(result: LabResult) -> str:
-    """How many statements gained, and how the figure was reckoned."""
-    if result.overall is None or result.mean_share is None:
+    """How the figure was reckoned, and how many statements gained."""
+    if result.overall is None:
         return "No statement could be measured."
+    how = f"95 % interval {interval(result.overall)}; each statement counts as often as it runs."
+    return f"{how} {counts(result)}"
+
+
+def counts(result: LabResult) -> str:
+    """How many statements gained, in one line."""
+    mean = signed(result.mean_share) if result.mean_share is not None else units.UNKNOWN
     return (
-        f"95 % interval {interval(result.overall)}; each statement counts as often as it runs."
-        f" Of {counted(len(result.queries), 'statement')} {result.count(Verdict.FASTER)} took less"
-        f" time, {result.count(Verdict.SLOWER)} more, {result.count(Verdict.SAME)} the same; their"
-        f" plain mean is {signed(result.mean_share)}."
+        f"Of {counted(len(result.queries), 'statement')} {result.count(Verdict.FASTER)} took less"
+        f" time, {result.count(Verdict.SLOWER)} more, {result.count(Verdict.SAME)} the same;"
+        f" plain mean {mean}."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from screens.keys import EVERYWHERE, WIZARD, WIZARD_EVERYWHERE, Key
+from screens.keys import EVERYWHERE, LAB, WIZARD, WIZARD_EVERYWHERE, Key
 from screens.keys import TABS as KEYS_OF_TABS
 from screens.tabs import TABS
 
@@ -28,6 +28,7 @@ def page() -> str:
         parts.append(f"\n## {entry.key} {entry.title}\n\n{entry.question}\n")
         if keys:
             parts.append("\n" + _table(keys))
+    parts.append("\n## Index lab\n\n" + _table(LAB))
     parts.append("\n## F9 Emergency restore\n\n")
     parts.append(_table(WIZARD_EVERYWHERE))
     for name, keys in WIZARD.items():
