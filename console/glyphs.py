@@ -5,9 +5,11 @@ Every glyph has a stand-in of the same width, so that a layout stays as it is.
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 
 _SAME = {
     "│┃┆┇┊┋║▏▎▍▌▋▊▉▐▕": "|",
@@ -93,15 +95,27 @@ def _stand_in(character: str) -> str:
     return base if base.isascii() else "?"
 
 
-def of_terminal(environ: Mapping[str, str]) -> Glyphs:
-    """What the terminal shows by its locale and TERM.
+def of_terminal(environ: Mapping[str, str] | None = None) -> Glyphs:
+    """What the terminal shows by its locale and TERM; `environ` is what this process began with.
 
-    The locale's encoding is that of LC_ALL, else LC_CTYPE, else LANG (POSIX, Locale); Python cannot
-    be asked, as it takes the C locale for UTF-8 (PEP 540).
+    The locale's encoding is that of LC_ALL, else LC_CTYPE, else LANG (POSIX, Locale). Where none is
+    set, as in most containers, it is UTF-8: so are the terminals one reaches them from.
     """
+    if environ is None:
+        environ = _at_the_beginning()
     names = (environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
-    locale = next((name for name in names if name), "C")
+    locale = next((name for name in names if name), "C.UTF-8")
     encoding = locale.partition(".")[2].partition("@")[0].lower().replace("-", "")
     if encoding != "utf8":
         return Glyphs.ASCII
     return Glyphs.LINUX if environ.get("TERM") == "linux" else Glyphs.UNICODE
+
+
+def _at_the_beginning() -> Mapping[str, str]:
+    """The environment before Python made LC_CTYPE of the C locale UTF-8 (PEP 538)."""
+    try:
+        content = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return os.environ
+    pairs = (os.fsdecode(entry).partition("=") for entry in content.split(b"\0"))
+    return {name: value for name, _, value in pairs}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from console.errors import ConsoleError
@@ -15,7 +14,7 @@ def write(content: str) -> None:
     A terminal that cannot show a glyph gets its stand-in; a file gets what was meant.
     """
     if sys.stdout.isatty():
-        content = of_terminal(os.environ).shown(content)
+        content = of_terminal().shown(content)
     print(content, end="", flush=True)
 
 

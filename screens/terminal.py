@@ -30,7 +30,7 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self._glyphs = of_terminal(os.environ)
+        self._glyphs = of_terminal()
         self._file = cast("TextIOWrapper[Any]", _Lasting(self._file))
 
     def write(self, data: str) -> None:

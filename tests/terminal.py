@@ -21,9 +21,12 @@ class Terminal:
         columns: int = 80,
         lines: int = 24,
         environment: Mapping[str, str] | None = None,
+        bytes_per_second: int | None = None,
     ) -> None:
+        """`bytes_per_second` reads no quicker, as over a slow link."""
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
+        self._bytes_per_second = bytes_per_second
         self.received = 0
         """Bytes the program has written so far."""
         self._child = pexpect.spawn(
@@ -85,11 +88,14 @@ class Terminal:
     def _read(self) -> bool:
         """Take what is there within a moment; False at the end of the program."""
         try:
-            data = self._child.read_nonblocking(65536, timeout=0.1)
+            most = 65536 if self._bytes_per_second is None else self._bytes_per_second // 10
+            data = self._child.read_nonblocking(most, timeout=0.1)
         except pexpect.TIMEOUT:
             return True
         except pexpect.EOF:
             return False
+        if self._bytes_per_second is not None:
+            time.sleep(len(data) / self._bytes_per_second)
         self.received += len(data)
         self._stream.feed(data)
         return True

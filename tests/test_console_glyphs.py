@@ -67,7 +67,9 @@ def test_the_linux_console_keeps_the_boxes_it_has() -> None:
         ({"LANG": "C", "LC_CTYPE": "en_US.UTF-8@euro"}, Glyphs.UNICODE),
         ({"LANG": "en_US.ISO-8859-1"}, Glyphs.ASCII),
         ({"LC_ALL": "", "LANG": "POSIX", "TERM": "linux"}, Glyphs.ASCII),
-        ({}, Glyphs.ASCII),
+        ({}, Glyphs.UNICODE),
+        ({"TERM": "linux"}, Glyphs.LINUX),
+        ({"LANG": "C"}, Glyphs.ASCII),
     ],
 )
 def test_the_locale_says_what_a_terminal_shows(environ: dict[str, str], glyphs: Glyphs) -> None:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.commands.plain import add_plain_option, wants_plain
 from console.errors import ActionRefused, ExitCode
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def _register_proving(actions: Any) -> None:
 def _register_keeping(actions: Any) -> None:
     listing = _action(actions, "list", run_list, "show the history of backups")
     listing.add_argument("--json", action="store_true", help="print JSON")
+    add_plain_option(listing)
     show = _action(actions, "show", run_show, "show all that is known of a backup")
     show.add_argument("id", metavar="ID", help="an id, its beginning, or latest")
     show.add_argument("--json", action="store_true", help="print JSON")
@@ -279,6 +281,7 @@ def run_list(options: argparse.Namespace) -> ExitCode:
     import json
     from datetime import UTC, datetime
 
+    from console import plain
     from console.backup.describe import as_json, table
     from console.backup.history import remarks
     from console.findings import Severity
@@ -293,7 +296,9 @@ def run_list(options: argparse.Namespace) -> ExitCode:
         )
         return ExitCode.OK
     now = datetime.now(UTC)
-    if backups:
+    if wants_plain(options):
+        write(plain.backups(backups, policy, now))
+    elif backups:
         write(table(backups, policy, now))
     for finding in remarks(backups, now):
         if finding.severity is not Severity.OK:

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from console.commands.check_load import add_load_options, run_load
+from console.commands.plain import add_plain_option, wants_plain
 from console.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
         default="failure",
         help="exit with 1 when there are warnings; advice: also when only advice warns",
     )
+    add_plain_option(parser)
 
 
 def run_checks(options: argparse.Namespace) -> ExitCode:
@@ -103,6 +105,7 @@ def report_on(
     """Examine, print the report, and say its verdict."""
     import asyncio
 
+    from console import plain
     from console.check_settings import DEFAULTS
     from console.findings import Severity, exit_code
     from console.output import write
@@ -112,7 +115,10 @@ def report_on(
     report = asyncio.run(
         examine(target, getattr(options, "profile", None), only, backups, settings or DEFAULTS)
     )
-    write(FORMATS[options.format](report))
+    if options.format == "text" and wants_plain(options):
+        write(plain.report(report))
+    else:
+        write(FORMATS[options.format](report))
     advised = any(finding.severity is Severity.WARNING for finding in report.advice)
     if options.fail_on == "advice" and advised and report.verdict.rank > Severity.WARNING.rank:
         return ExitCode.WARNINGS

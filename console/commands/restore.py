@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from console.commands.plain import add_plain_option, wants_plain
 from console.errors import ActionRefused, ExitCode
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def register(commands: Any) -> None:
         "--confirm", default="", metavar="NAME", help="the database's name, instead of typing it"
     )
     parser.add_argument("--json", action="store_true", help="with status: print JSON")
+    add_plain_option(parser)
     parser.add_argument("--all", action="store_true", help="with status: every restore")
     parser.set_defaults(run=run_restore)
 
@@ -97,6 +99,7 @@ def run_restore(options: argparse.Namespace) -> ExitCode:
 def _tell_status(options: argparse.Namespace) -> ExitCode:
     import json
 
+    from console import plain
     from console.output import write
     from console.restore.describe import as_json, status_text
     from console.restore.status import all_status, find_status
@@ -107,7 +110,8 @@ def _tell_status(options: argparse.Namespace) -> ExitCode:
         whole = content if options.all else content[0]
         write(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
     else:
-        write("\n".join(status_text(status) for status in found))
+        told = plain.status if wants_plain(options) else status_text
+        write("\n".join(told(status) for status in found))
     return found[0].exit_code if found else ExitCode.OK
 
 
@@ -132,12 +136,13 @@ async def _plan(options: argparse.Namespace, settings: Settings, target: Target)
 
 
 async def _restore(options: argparse.Namespace, settings: Settings, target: Target) -> ExitCode:
+    from console import plain
     from console.output import write
     from console.restore.describe import plan_text
     from console.restore.run import begin
 
     plan = await _plan(options, settings, target)
-    write(plan_text(plan))
+    write(plain.plan(plan) if wants_plain(options) else plan_text(plan))
     if options.plan:
         return ExitCode.OK if plan.may_begin else ExitCode.FAILURES
     plan.require()
@@ -205,6 +210,7 @@ async def _act(options: argparse.Namespace, settings: Settings, target: Target) 
 async def _watch_to_the_end(
     directory: Path, options: argparse.Namespace, settings: Settings, target: Target
 ) -> ExitCode:
+    from console import plain
     from console.output import write
     from console.restore.describe import status_text
     from console.restore.run import go_on
@@ -216,7 +222,7 @@ async def _watch_to_the_end(
         _typed(name, "Restored and compared: the cut-over comes next.")
         await go_on(directory, "resume", target, settings, confirmed=True)
         status = await _watch(directory)
-    write(status_text(status))
+    write(plain.status(status) if wants_plain(options) else status_text(status))
     return status.exit_code
 
 
