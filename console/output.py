@@ -23,6 +23,11 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def prompt(question: str) -> None:
+    """A question, to standard error; the answer goes on in its line."""
+    print(question, end="", file=sys.stderr, flush=True)
+
+
 def complain(error: ConsoleError) -> None:
     """What happened and what to do, a line each, to standard error."""
     tell(f"{error.title}: {_on_one_line(error.message)}")

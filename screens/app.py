@@ -27,6 +27,7 @@ from screens.terminal import driver_class, run_in_terminal
 from screens.widgets.banner import Banner, TabStrip
 from screens.widgets.dialogs import DetailDialog, help_body
 from screens.widgets.key_bar import KeyBar
+from screens.widgets.palette import Palette
 from screens.widgets.tab import Tab
 
 RESTORES_SECONDS = 5.0
@@ -183,6 +184,10 @@ class ConsoleApp(App[ExitCode]):
         lost = isinstance(error, ConnectionFailed | ReadOnlyRefused)
         worst = min(self._verdicts.values(), key=lambda verdict: verdict.rank, default=None)
         self.query_one(Banner).describe(self.session.server, worst, lost)
+
+    def action_command_palette(self) -> None:
+        if not any(isinstance(screen, Palette) for screen in self.screen_stack):
+            self.push_screen(Palette(id="--command-palette"))
 
     def action_redraw(self) -> None:
         """Draw everything again: another program wrote over the screen."""

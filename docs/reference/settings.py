@@ -20,8 +20,8 @@ _HEAD = """\
 
 Made by `python docs/make_reference.py`; do not edit.
 
-`~/.config/medianest-console/settings.yaml`, all of it optional. A mistake is reported as
-`FILE:LINE: what, expected, found`.
+`~/.config/medianest-console/settings.yaml`, all of it optional. `medianest-console init` asks a few
+questions and writes one; a mistake in it is reported as `FILE:LINE: what, expected, found`.
 
 ```yaml
 target: home                 # opened when nothing else is named
