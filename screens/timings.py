@@ -242,6 +242,12 @@ what was added in the last interval. Without it the sessions are sampled, which 
         self.set_class(self._charts, "-charts")
         self._draw_charts()
 
+    def action_reload(self) -> None:
+        """A grant or an extension may just have come: whether statements are counted is asked."""
+        if self._reader is not None:
+            self._reader.look_again()
+        super().action_reload()
+
     def action_own(self) -> None:
         if self._reader is not None:
             self._reader.shows_own = not self._reader.shows_own
@@ -296,8 +302,6 @@ what was added in the last interval. Without it the sessions are sampled, which 
             self.console.say(await carry_out(self.console.target, intervention))
         except ConsoleError as error:
             self.console.say(str(error), error=True)
-        if self._reader is not None:
-            self._reader.look_again()
         self.action_reload()
 
 

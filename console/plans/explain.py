@@ -232,7 +232,13 @@ def _session(target: Target, options: Options, *, write: bool = False) -> Any:
 
 
 async def _begin(connection: Connection, options: Options, target: Target, *, write: bool) -> None:
-    await connection.execute("BEGIN READ WRITE" if write else "BEGIN READ ONLY")
+    try:
+        await connection.execute("BEGIN READ WRITE" if write else "BEGIN READ ONLY")
+    except pg.FeatureNotSupported as error:
+        raise ActionRefused(
+            "This server is a standby: nothing can be written on it.",
+            "Explain it without ANALYZE, or run it on the primary.",
+        ) from error
     # The first query takes the snapshot: from here on READ WRITE cannot be had any more.
     cursor = await connection.execute("SELECT pg_catalog.current_setting('transaction_read_only')")
     row = await cursor.fetchone()

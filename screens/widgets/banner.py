@@ -56,11 +56,11 @@ class Banner(Static):
         else:
             line.append(" … ", "reverse")
         line.append(f" {server.database if server else self._target.dbname}", "bold")
+        if server is not None and server.in_recovery:
+            line.append(" · standby", "yellow")
         line.append(f" @ {_short(self._target.place)}", "dim")
         if server is not None:
             line.append(f" · PostgreSQL {server.version.partition(' ')[0]} · {server.role}")
-            if server.in_recovery:
-                line.append(" · standby", "yellow")
         line.append(" · read-only" if self._read_only else "", "dim")
         return line
 
