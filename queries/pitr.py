@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -82,11 +83,28 @@ class ReplayState:
     timeline: int
 
 
+@dataclass(frozen=True, slots=True)
+class TakenColumn:
+    """A column as CREATE TABLE writes it; generated ones are taken as plain values."""
+
+    name: str
+    type: str
+    collation_schema: str | None
+    collation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryLocks:
+    relations: int
+
+
 WAL_SERVER = Query("wal_server", WalServer)
 WAL_SAMPLE = Query("wal_sample", WalSample)
 NAMED_FILES = Query("named_files", NamedFile)
 TABLESPACES = Query("tablespaces", Tablespace)
 REPLAY_STATE = Query("replay_state", ReplayState)
+RECOVERY_LOCKS = Query("recovery_locks", RecoveryLocks)
+TAKEN_COLUMNS = Query("taken_columns", TakenColumn)
 
 
 def create_physical_slot(name: str) -> sql.Composed:
@@ -106,3 +124,59 @@ def limit_slots(megabytes: int) -> sql.Composed:
     return sql.SQL("ALTER SYSTEM SET max_slot_wal_keep_size = {}").format(
         sql.Literal(f"{megabytes}MB")
     )
+
+
+def create_taken_table(
+    schema: str, name: str, columns: Sequence[TakenColumn]
+) -> tuple[sql.Composed, sql.Composed]:
+    """CREATE SCHEMA and CREATE TABLE with the columns alone: no keys, defaults or triggers."""
+    defined = sql.SQL(", ").join(_column(column) for column in columns)
+    return (
+        sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)),
+        sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(schema, name), defined),
+    )
+
+
+def _column(column: TakenColumn) -> sql.Composed:
+    # format_type quotes what needs it; it comes from the catalog of the copy.
+    parts = [sql.Identifier(column.name), _as_written(column.type)]
+    if column.collation is not None:
+        parts += [
+            sql.SQL("COLLATE"),
+            sql.Identifier(column.collation_schema or "pg_catalog", column.collation),
+        ]
+    return sql.SQL(" ").join(parts)
+
+
+def _as_written(text: str) -> sql.SQL:
+    """A type's name, or a condition that an operator typed: SQL that is not ours."""
+    return sql.SQL(text)
+
+
+def taken_rows(schema: str, name: str, columns: Sequence[TakenColumn], where: str) -> sql.Composed:
+    """Every column as text; `where` is an operator's own condition, '' for all rows."""
+    chosen = sql.SQL(", ").join(
+        sql.SQL("{}::text").format(sql.Identifier(column.name)) for column in columns
+    )
+    statement = sql.SQL("SELECT {} FROM {}").format(chosen, sql.Identifier(schema, name))
+    if not where:
+        return statement
+    return sql.SQL("{} WHERE ({})").format(statement, _as_written(where))
+
+
+def copy_taken(schema: str, name: str, columns: Sequence[str]) -> sql.Composed:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(schema, name), names)
+
+
+def bring_back(schema: str, name: str, taken_schema: str, columns: Sequence[str]) -> str:
+    """What an operator may run to bring missing rows back, as text."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT DO NOTHING;").format(
+        sql.Identifier(schema, name), names, names, sql.Identifier(taken_schema, name)
+    )
+    return statement.as_string(None)
+
+
+def promote() -> sql.SQL:
+    return sql.SQL("SELECT pg_promote(true, 600)")

@@ -231,6 +231,12 @@ class Workload:
         self.unsure.discard(number)
 
 
+def opened(target: Target) -> psycopg.Connection[tuple[Any, ...]]:
+    """A session in a target; close it, or use it as a block."""
+    parameters: dict[str, Any] = dict(target.parameters)
+    return psycopg.connect(**parameters)
+
+
 def kill_postmaster(server: LocalServer) -> None:
     """As a crash would: no session is told, nothing is written."""
     pid = server.pid

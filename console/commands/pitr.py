@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from console.commands.pitr_restore import register_restoring
 from console.errors import ActionRefused, ExitCode
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ def register(commands: Any) -> None:
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     _register_keeping(actions)
+    register_restoring(actions)
 
 
-def _action(actions: Any, name: str, run: Any, words: str, *, json: bool = False) -> Any:
+def action(actions: Any, name: str, run: Any, words: str, *, json: bool = False) -> Any:
+    """One action's parser, with the options that name the database."""
     from console.cli import add_target_options
 
     parser = actions.add_parser(
@@ -50,7 +53,7 @@ def _action(actions: Any, name: str, run: Any, words: str, *, json: bool = False
 
 
 def _register_keeping(actions: Any) -> None:
-    setup = _action(actions, "setup", run_setup, "make the archive and its replication slot")
+    setup = action(actions, "setup", run_setup, "make the archive and its replication slot")
     setup.add_argument(
         "--slot-limit",
         metavar="SIZE",
@@ -60,21 +63,21 @@ def _register_keeping(actions: Any) -> None:
         "--new-archive", action="store_true", help="put an archive of another server aside"
     )
     setup.add_argument("--dry-run", action="store_true", help="only look")
-    remove = _action(actions, "remove-slot", run_remove_slot, "stop the server from keeping WAL")
+    remove = action(actions, "remove-slot", run_remove_slot, "stop the server from keeping WAL")
     remove.add_argument("--confirm", default="", metavar="SLOT", help="the slot's name")
-    _action(actions, "receive", run_receive, "receive WAL until interrupted")
-    base = _action(actions, "base", run_base, "make a base backup and verify it")
+    action(actions, "receive", run_receive, "receive WAL until interrupted")
+    base = action(actions, "base", run_base, "make a base backup and verify it")
     base.add_argument("--incremental", action="store_true", help="over the newest one (17+)")
     base.add_argument("--note", default="", metavar="TEXT", help="kept with it")
     base.add_argument("--no-verify", action="store_true", help="leave it unverified")
     base.add_argument("--if-due", action="store_true", help="only when the newest is too old")
-    verify = _action(actions, "verify", run_verify, "prove a base backup by reading all of it")
+    verify = action(actions, "verify", run_verify, "prove a base backup by reading all of it")
     verify.add_argument("id", nargs="?", metavar="ID", help="default: all not verified yet")
-    _action(actions, "status", run_status, "say what can be recovered", json=True)
-    _action(actions, "audit", run_audit, "read all WAL, compare its hashes", json=True)
+    action(actions, "status", run_status, "say what can be recovered", json=True)
+    action(actions, "audit", run_audit, "read all WAL, compare its hashes", json=True)
 
 
-def _open(options: argparse.Namespace) -> tuple[Settings, Target, Archive]:
+def open_archive(options: argparse.Namespace) -> tuple[Settings, Target, Archive]:
     from console.commands.target import settings_and_target
     from console.pitr.archive import require
 
@@ -82,24 +85,24 @@ def _open(options: argparse.Namespace) -> tuple[Settings, Target, Archive]:
     return settings, target, require(settings.pitr, target.name)
 
 
-def _may_change(options: argparse.Namespace, settings: Settings) -> None:
+def require_changes(options: argparse.Namespace, settings: Settings) -> None:
     if options.read_only or settings.read_only:
         raise ActionRefused("This changes something, and --read-only is set.", "Leave it out.")
 
 
-def _wait_for(work: Coroutine[Any, Any, ExitCode]) -> ExitCode:
+def wait(work: Coroutine[Any, Any, ExitCode]) -> ExitCode:
     from console.commands.backup import wait_for
 
     return wait_for(work)
 
 
-def _tell(line: str) -> None:
+def say(line: str) -> None:
     from console.output import tell
 
     tell(line)
 
 
-def _print_json(content: Any) -> None:
+def print_json(content: Any) -> None:
     import json
 
     from console.output import write
@@ -120,7 +123,7 @@ def run_setup(options: argparse.Namespace) -> ExitCode:
             findings = (await look(target, settings)).findings
             done = "The server can have its WAL kept."
         else:
-            _may_change(options, settings)
+            require_changes(options, settings)
             limit = megabytes(options.slot_limit) if options.slot_limit else None
             archive, findings = await set_up(
                 target, settings, slot_limit_mb=limit, new_archive=options.new_archive
@@ -131,21 +134,21 @@ def run_setup(options: argparse.Namespace) -> ExitCode:
                 "Next: `pitr receive` (or the agent), then `pitr base`."
             )
         for finding in findings:
-            _tell(f"{finding.severity}: {finding.message} {finding.fix}".rstrip())
+            say(f"{finding.severity}: {finding.message} {finding.fix}".rstrip())
         code = exit_code(worst(findings)) if findings else ExitCode.OK
         if code is ExitCode.OK:
             write(f"{done}\n")
         return code
 
-    return _wait_for(work())
+    return wait(work())
 
 
 def run_remove_slot(options: argparse.Namespace) -> ExitCode:
     from console.output import write
     from console.pitr.setup import remove_slot
 
-    settings, target, archive = _open(options)
-    _may_change(options, settings)
+    settings, target, archive = open_archive(options)
+    require_changes(options, settings)
     slot = archive.info.slot
     if not slot or options.confirm != slot:
         raise ActionRefused(
@@ -158,7 +161,7 @@ def run_remove_slot(options: argparse.Namespace) -> ExitCode:
         write(f"The slot {slot} is {'dropped' if found else 'not there'}.\n")
         return ExitCode.OK
 
-    return _wait_for(work())
+    return wait(work())
 
 
 def run_receive(options: argparse.Namespace) -> ExitCode:
@@ -166,13 +169,13 @@ def run_receive(options: argparse.Namespace) -> ExitCode:
     from console.pitr.receive import receive
 
     settings, target = settings_and_target(options)
-    _may_change(options, settings)
+    require_changes(options, settings)
 
     async def work() -> ExitCode:
-        await receive(target, settings, _tell)
+        await receive(target, settings, say)
         return ExitCode.OK
 
-    return _wait_for(work())
+    return wait(work())
 
 
 def run_base(options: argparse.Namespace) -> ExitCode:
@@ -181,8 +184,8 @@ def run_base(options: argparse.Namespace) -> ExitCode:
     from console.pitr.base import make_base, verify_base
     from console.pitr.due import base_is_due
 
-    settings, target, archive = _open(options)
-    _may_change(options, settings)
+    settings, target, archive = open_archive(options)
+    require_changes(options, settings)
     if options.if_due and not base_is_due(archive, settings.pitr):
         write("No base backup is due.\n")
         return ExitCode.OK
@@ -194,18 +197,18 @@ def run_base(options: argparse.Namespace) -> ExitCode:
             archive,
             incremental=options.incremental,
             note=options.note,
-            tell=_tell,
+            tell=say,
         )
         if not options.no_verify:
-            base = await verify_base(archive, base, settings, _tell)
-        _tell_base(base)
+            base = await verify_base(archive, base, settings, say)
+        tell_base(base)
         good = options.no_verify or base.verdict is Verdict.PASS
         return ExitCode.OK if good else ExitCode.FAILURES
 
-    return _wait_for(work())
+    return wait(work())
 
 
-def _tell_base(base: Any) -> None:
+def tell_base(base: Any) -> None:
     from datetime import UTC, datetime
 
     from console.output import write
@@ -213,14 +216,14 @@ def _tell_base(base: Any) -> None:
 
     write(base_line(base, datetime.now(UTC)) + "\n")
     if base.verification is not None and base.verification.reason:
-        _tell(base.verification.reason)
+        say(base.verification.reason)
 
 
 def run_verify(options: argparse.Namespace) -> ExitCode:
     from console.backup.manifest import Verdict
     from console.pitr.base import bases, find_base, verify_base
 
-    settings, _target, archive = _open(options)
+    settings, _target, archive = open_archive(options)
     chosen = (
         [find_base(archive, options.id)]
         if options.id
@@ -230,14 +233,14 @@ def run_verify(options: argparse.Namespace) -> ExitCode:
     async def work() -> ExitCode:
         code = ExitCode.OK
         for base in chosen:
-            verified = await verify_base(archive, base, settings, _tell)
-            _tell_base(verified)
+            verified = await verify_base(archive, base, settings, say)
+            tell_base(verified)
             code = code if verified.verdict is Verdict.PASS else ExitCode.FAILURES
         return code
 
     if not chosen:
-        _tell("Every base backup was verified already.")
-    return _wait_for(work())
+        say("Every base backup was verified already.")
+    return wait(work())
 
 
 def run_status(options: argparse.Namespace) -> ExitCode:
@@ -252,12 +255,12 @@ def run_status(options: argparse.Namespace) -> ExitCode:
     async def work() -> ExitCode:
         status = await ask_status(target, settings)
         if options.json:
-            _print_json(as_json(status))
+            print_json(as_json(status))
         else:
             write(status_text(status))
         return exit_code(worst(status.findings), fail_on_warning=True)
 
-    return _wait_for(work())
+    return wait(work())
 
 
 def run_audit(options: argparse.Namespace) -> ExitCode:
@@ -265,14 +268,14 @@ def run_audit(options: argparse.Namespace) -> ExitCode:
     from console.pitr.audit import audit
     from console.pitr.describe import audit_json, audit_text
 
-    settings, _target, archive = _open(options)
+    settings, _target, archive = open_archive(options)
 
     async def work() -> ExitCode:
-        found = await audit(archive, settings, _tell)
+        found = await audit(archive, settings, say)
         if options.json:
-            _print_json(audit_json(found))
+            print_json(audit_json(found))
         else:
             write(audit_text(found))
         return ExitCode.OK if found.good else ExitCode.FAILURES
 
-    return _wait_for(work())
+    return wait(work())

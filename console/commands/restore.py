@@ -96,6 +96,19 @@ def run_restore(options: argparse.Namespace) -> ExitCode:
     return asyncio.run(_restore(options, settings, target))
 
 
+def restore_backup(
+    backup: str, settings: Settings, target: Target, *, yes: bool, confirm: str
+) -> ExitCode:
+    """`restore BACKUP` with nothing else chosen, for commands that made the backup themselves."""
+    import asyncio
+
+    from console.cli import build_parser
+
+    options = build_parser().parse_args(["restore", backup])
+    options.yes, options.confirm = yes, confirm
+    return asyncio.run(_restore(options, settings, target))
+
+
 def _tell_status(options: argparse.Namespace) -> ExitCode:
     import json
 

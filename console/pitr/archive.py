@@ -117,12 +117,13 @@ class Archive:
 
     def add_names(self, names: dict[tuple[int, int], str]) -> Archive:
         """Remember tables for good, also after they are dropped. Raises CommandFailed."""
-        known = {**self.names, **names}
-        if known == self.names:
-            return self
-        rows = [[database, file, name] for (database, file), name in sorted(known.items())]
+        path = self.directory / _NAMES
         with explained(self.directory):
-            jsonfile.write(self.directory / _NAMES, rows)
+            before = _read_names(path)
+            known = {**before, **names}
+            if known != before:
+                rows = [[database, file, name] for (database, file), name in sorted(known.items())]
+                jsonfile.write(path, rows)
         return replace(self, names=known)
 
     @contextmanager

@@ -120,7 +120,7 @@ def content_problem(stretch: Stretch, file: WalFile) -> str:
     """What is wrong with a whole segment's content against the ledger; '' when nothing is."""
     sealed = stretch.ledger.get(file.segment.name)
     try:
-        content = read_whole(file.path, stretch.segment_bytes)
+        content = stretch.retrying(file, lambda f: read_whole(f.path, stretch.segment_bytes))
     except Damaged as problem:
         return str(problem)
     except OSError as error:

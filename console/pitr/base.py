@@ -42,7 +42,7 @@ from console.session import Limits, connect
 from console.settings import Settings
 from console.target import Target
 from console.tools import Tools
-from queries.pitr import TABLESPACES, WAL_SERVER, Tablespace
+from queries.pitr import NAMED_FILES, TABLESPACES, WAL_SERVER, Tablespace
 
 SCHEMA_VERSION = 1
 _MANIFEST = "base.json"
@@ -251,6 +251,9 @@ class _Making:
         async with connect(self.target, limits=_LOOKING) as connection:
             before = await queries.fetch_one(connection, WAL_SERVER)
             places = tuple(await queries.fetch(connection, TABLESPACES))
+            files = await queries.fetch(connection, NAMED_FILES)
+        names = {(row.database, row.file): row.name for row in files}
+        await asyncio.to_thread(self.archive.add_names, names)
         await self._run(directory, places)
         after = await read_server(self.target)
         await asyncio.to_thread(_relink, directory, places)

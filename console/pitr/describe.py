@@ -10,20 +10,17 @@ from console.backup import jsonfile
 from console.findings import Severity, worst
 from console.pitr.audit import Audit, merged
 from console.pitr.base import Base
-from console.pitr.names import lsn_text
+from console.pitr.names import lsn, lsn_text
+from console.pitr.retention import Plan
+from console.pitr.side import Side
 from console.pitr.status import Status
 from console.pitr.stretch import Notable
+from console.pitr.targets import Stop
 from console.pitr.window import Window
+from console.pitr.words import moment, precise
 from console.units import age, count, duration, size
 
 _SHOWN_NOTABLE = 20
-
-
-def moment(at: datetime | None) -> str:
-    """A time with its zone, always."""
-    if at is None:
-        return "unknown time"
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}{at.astimezone():%z}"
 
 
 def status_text(status: Status) -> str:
@@ -196,3 +193,70 @@ def audit_json(found: Audit) -> dict[str, Any]:
             for trouble in found.troubles
         ],
     }
+
+
+def stop_text(stop: Stop) -> str:
+    """What recovery will begin with and where it will stop."""
+    made = stop.base.manifest
+    where = "after" if stop.inclusive else "before"
+    lines = [f"Recover to {stop.wanted.words}: stop {where} the record at {lsn_text(stop.lsn)}."]
+    if stop.last_commit is not None:
+        word = "last" if not stop.inclusive else "last known"
+        lines.append(
+            f"The {word} transaction in it is {stop.last_commit.xid}"
+            f" of {precise(stop.last_commit.at)}."
+        )
+    if stop.remark:
+        lines.append(stop.remark)
+    if made is not None:
+        lines.append(
+            f"Begin with the base backup {stop.base.id} ({size(made.bytes)}, {stop.base.verdict}),"
+            f" and replay {size(max(0, stop.lsn - lsn(made.start_lsn)))} of WAL."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def side_text(side: Side) -> str:
+    """A side server, and how to look at it."""
+    info = side.info
+    lines = [f"{info.name}: {info.target} at {info.asked}"]
+    if info.reached is not None:
+        lines.append(f"  {info.reached.answer}; readable after {duration(info.reached.seconds)}")
+    if not side.running:
+        return "\n".join([*lines, "  it does not run"]) + "\n"
+    lines += [
+        f"  medianest-console --read-only --dsn '{side.dsn}'",
+        f"  medianest-console pitr move --side {info.name} --to-time TIME   # another moment",
+        f"  medianest-console pitr take --side {info.name}                  # into the live server",
+        f"  medianest-console pitr drop --side {info.name}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def side_json(side: Side) -> dict[str, Any]:
+    content: dict[str, Any] = jsonfile.encode(side.info)
+    return {**content, "running": side.running, "dsn": side.dsn if side.running else None}
+
+
+def drill_text(base: Base) -> str:
+    """The drill's verdict, its checks and the measured time."""
+    found = base.drill
+    if found is None:
+        return "There was no drill.\n"
+    took = f", readable after {duration(found.restore_seconds)}" if found.restore_seconds else ""
+    lines = [f"{found.verdict}: base backup {base.id}, {found.place}{took}"]
+    lines += [f"  {check.verdict}: {check.what}: {check.answer}" for check in found.checks]
+    return "\n".join(lines) + "\n"
+
+
+def plan_text(plan: Plan) -> str:
+    """What retention keeps and lets go, and why."""
+    lines = [
+        f"{'keep' if decision.keep else 'remove'}  {decision.base.id:<29}  {decision.reason}"
+        for decision in plan.bases
+    ]
+    lines.append(
+        f"{count(len(plan.wal))} WAL segments that no base backup needs;"
+        f" {size(plan.freed_bytes)} in all"
+    )
+    return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from console.pitr.archive import Archive
 from console.pitr.names import lsn_text, reached
 from console.pitr.reading import read_segment, sealed_before
-from console.pitr.segment import PAGE, Damaged, check_pages
+from console.pitr.segment import PAGE, Damaged, check_pages, read_whole
 from console.pitr.stretch import Stretch, WalFile
 from console.pitr.waldump import Scan
 from console.tools import Tools
@@ -53,7 +53,7 @@ async def read_partial(archive: Archive, stretch: Stretch, file: WalFile, tools:
     Raises CommandFailed when the disk refuses or pg_waldump cannot be run.
     """
     found = await read_segment(archive, stretch, file, tools)
-    content = file.path.read_bytes().ljust(stretch.segment_bytes, b"\0")
+    content = stretch.retrying(file, _read).ljust(stretch.segment_bytes, b"\0")
     before = sealed_before(stretch, file.segment)
     end = file.segment.start
     if found.last is not None and found.last_bytes:
@@ -61,6 +61,12 @@ async def read_partial(archive: Archive, stretch: Stretch, file: WalFile, tools:
     elif before is not None and before.last is not None:
         end = max(end, before.last)
     return Partial(found, end, content, _page_problem(stretch, file, content, end))
+
+
+def _read(file: WalFile) -> bytes:
+    if file.partial:
+        return file.path.read_bytes()
+    return read_whole(file.path, file.segment.bytes)
 
 
 def _page_problem(stretch: Stretch, file: WalFile, content: bytes, end: int) -> str:

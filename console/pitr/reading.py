@@ -76,13 +76,15 @@ def _lay_out(
             try:
                 for other in found:
                     _require_as_received(stretch, other)
-                paths = [_plain(scratch, other, segment.timeline) for other in (*found, file)]
+                paths = [
+                    _plain(scratch, stretch, other, segment.timeline) for other in (*found, file)
+                ]
             except Damaged:
                 pass  # what is wrong with an earlier segment is told of that one
             else:
                 return before.last, paths
     try:
-        return None, [_plain(scratch, file, segment.timeline)]
+        return None, [_plain(scratch, stretch, file, segment.timeline)]
     except Damaged as problem:
         raise AssertionError("its content was read before") from problem
 
@@ -97,24 +99,25 @@ def _whole(stretch: Stretch, number: int, timeline: int) -> WalFile | None:
 
 def _require_as_received(stretch: Stretch, file: WalFile) -> None:
     sealed = stretch.ledger.get(file.segment.name)
-    if sealed is None or sha256(read_whole(file.path, file.segment.bytes)) != sealed.sha256:
+    content = stretch.retrying(file, lambda there: read_whole(there.path, there.segment.bytes))
+    if sealed is None or sha256(content) != sealed.sha256:
         raise Damaged("its content is not what was received")
 
 
-def _plain(scratch: Path, file: WalFile, timeline: int) -> Path:
-    """A link to a plain file, or a copy of a packed or unfinished one. Raises Damaged."""
+def _plain(scratch: Path, stretch: Stretch, file: WalFile, timeline: int) -> Path:
+    """A plain copy under a name of `timeline`. Raises Damaged."""
     path = scratch / Segment(file.segment.number, timeline, file.segment.bytes).name
     with explained(path):
-        if path.is_symlink() or path.exists():
-            return path
-        if file.path.suffix == ".gz":
-            path.write_bytes(unpack(file.path, file.segment.bytes))
-        elif file.partial:
-            shutil.copyfile(file.path, path)
-            os.truncate(path, file.segment.bytes)
-        else:
-            path.symlink_to(file.path)
+        stretch.retrying(file, lambda there: _put(there, path))
     return path
+
+
+def _put(file: WalFile, path: Path) -> None:
+    if file.path.suffix == ".gz":
+        path.write_bytes(unpack(file.path, file.segment.bytes))
+        return
+    shutil.copyfile(file.path, path)
+    os.truncate(path, file.segment.bytes)
 
 
 def _carried(before: Sealed | None) -> Counter[tuple[int, Relation]]:

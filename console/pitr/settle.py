@@ -96,6 +96,8 @@ class Settler:
             first_at=min(times, default=None),
             last_at=max(times, default=None),
             sealed_at=datetime.now(UTC),
+            first_xid=min((end.xid for end in found.ends), default=0),
+            last_xid=max((end.xid for end in found.ends), default=0),
             notable=_notable(found),
             pending=_pending(found.open_deletes),
             problem=problem,

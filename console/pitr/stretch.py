@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from console.backup import jsonfile
 from console.backup.store import explained
 from console.pitr.names import HISTORY_NAME, History, Segment, parse_history, segment_of
 from console.pitr.segment import Damaged, Identity, check_head, head, unpack
+
+T = TypeVar("T")
 
 _FILE = re.compile(r"([0-9A-F]{24})(?:-[0-9a-f]{40})?(\.partial)?(\.gz|\.zst|\.lz4|\.bz2)?")
 """PostgreSQL's own names, and pgBackRest's with a hash."""
@@ -72,6 +78,9 @@ class Sealed:
     last_at: datetime | None
     """The latest."""
     sealed_at: datetime
+    first_xid: int = 0
+    """The lowest transaction that ends in it; 0 when none does."""
+    last_xid: int = 0
     notable: tuple[Notable, ...] = ()
     pending: tuple[Pending, ...] = ()
     problem: str = ""
@@ -159,10 +168,18 @@ class Stretch:
                 found[sealed.name] = sealed
         return found
 
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer of the ledger at a time."""
+        with explained(self.ledger_path), self.ledger_path.with_suffix(".lock").open("a") as held:
+            os.chmod(held.fileno(), 0o600)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield
+
     def seal(self, sealed: Sealed) -> None:
         """Write a line, durably. Raises CommandFailed."""
-        line = jsonfile.canonical(jsonfile.encode(sealed)) + b"\n"
-        with explained(self.ledger_path):
+        line = _encoded(sealed)
+        with self._locked():
             descriptor = os.open(self.ledger_path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 size = os.fstat(descriptor).st_size
@@ -175,14 +192,13 @@ class Stretch:
                 os.close(descriptor)
 
     def unseal(self, names: set[str]) -> None:
-        """Forget segments that retention removed. Raises CommandFailed."""
-        kept = [sealed for name, sealed in self.ledger.items() if name not in names]
+        """Forget segments that retention removes. Raises CommandFailed."""
         partial = self.ledger_path.with_name(self.ledger_path.name + ".partial")
-        with explained(self.ledger_path):
+        with self._locked():
+            kept = [sealed for name, sealed in self.fresh().ledger.items() if name not in names]
             with partial.open("wb") as file:
                 os.chmod(file.fileno(), 0o600)
-                for sealed in kept:
-                    file.write(jsonfile.canonical(jsonfile.encode(sealed)) + b"\n")
+                file.writelines(map(_encoded, kept))
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.ledger_path)
@@ -191,6 +207,16 @@ class Stretch:
     def fresh(self) -> Stretch:
         """The same directory, to be read again."""
         return Stretch(self.directory, self.ledger_path, self.number, self.identity, self.foreign)
+
+    def retrying(self, file: WalFile, read: Callable[[WalFile], T]) -> T:
+        """Read a file; one that was finished or packed meanwhile is found under its new name."""
+        try:
+            return read(file)
+        except FileNotFoundError:
+            again = self.fresh().files.get(file.segment)
+            if again is None:
+                raise
+            return read(again)
 
     def head_problem(self, file: WalFile) -> str:
         """What is wrong with a file's size or first page; '' when nothing is."""
@@ -203,7 +229,7 @@ class Stretch:
         if plain and not file.partial and file.bytes != self.segment_bytes:
             return f"it has {file.bytes} bytes instead of {self.segment_bytes}"
         try:
-            page = head(file.path)
+            page = self.retrying(file, lambda there: head(there.path))
             if file.partial and not any(page[:20]):
                 return ""  # only just begun
             check_head(page, file.segment, self.identity, history)
@@ -222,6 +248,10 @@ def _text(path: Path) -> str:
     if path.suffix == ".gz":
         return unpack(path, 1 << 20).decode("utf-8", "replace")
     return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _encoded(sealed: Sealed) -> bytes:
+    return jsonfile.canonical(jsonfile.encode(sealed)) + b"\n"
 
 
 def _decoded(line: str) -> Sealed | None:
