@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from console import documents
+from console.agent.policy import AgentSettings
 from console.backup.policy import BackupSettings
 from console.check_settings import CheckSettings
 from console.errors import SettingsError
@@ -57,6 +58,7 @@ class Settings:
     tools: ToolSettings = field(default_factory=ToolSettings)
     checks: CheckSettings = field(default_factory=CheckSettings)
     pitr: PitrSettings = field(default_factory=PitrSettings)
+    agent: AgentSettings = field(default_factory=AgentSettings)
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.refresh_seconds <= 60:

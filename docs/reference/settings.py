@@ -45,6 +45,7 @@ _NAMES: dict[str, str] = {
     "CheckName": "check's id or category",
     "ThresholdName": "threshold",
     "Day": "date",
+    "QuietHours": "hours as `22:00-07:00`",
 }
 
 

@@ -1,0 +1,1 @@
+"""What runs while nobody looks: health checks, backups by schedule, history, alerts, metrics."""
