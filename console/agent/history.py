@@ -205,9 +205,8 @@ class AgentHistory:
             for step in (RAW, MINUTES, HOURS):
                 while self._bytes() > megabytes * 1e6 and self._drop_oldest(step):
                     pass
-            # Each step of this statement frees one page: it is done when there are no more rows.
-            self._file.execute("PRAGMA incremental_vacuum").fetchall()
-            self._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # Each step of the vacuum frees one page, and only a script takes all of them.
+            self._file.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
 
     def amounts(self) -> dict[int, int]:
         """Points by step."""
