@@ -37,6 +37,7 @@ COMMANDS = (
     "pitr",
     "rescue",
     "deploy",
+    "serve",
     "doctor",
 )
 """Modules of console.commands, in the order of the help."""
@@ -123,7 +124,8 @@ def open_app(options: argparse.Namespace) -> ExitCode:
     """No command: the app, on the target."""
     from console.commands.target import settings_and_target
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    is_on_a_page = "TEXTUAL_DRIVER" in os.environ
+    if not is_on_a_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ActionRefused(
             "The app needs a terminal.", "Use a command instead, e.g. medianest-console check."
         )
