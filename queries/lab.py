@@ -31,6 +31,9 @@ class HypotheticalIndex:
 COLUMN_SPREAD = Query("column_spread", ColumnSpread)
 HYPOTHETICAL_INDEX = Query("hypothetical_index", HypotheticalIndex)
 
+SEARCHED_SCHEMAS = "SELECT pg_catalog.current_schemas(false)"
+"""Where this session looks for bare names."""
+
 
 def hypopg_in(schema: str) -> dict[str, sql.Identifier]:
     """`relations` for HYPOTHETICAL_INDEX."""

@@ -90,6 +90,8 @@ def bare_db(medianest_db: Database) -> Database:
          ["media_requests (user_id)"]),
         ("SELECT * FROM media_requests WHERE user_id = $1 AND created_at > $2",
          ["media_requests (user_id, created_at)"]),
+        ("SELECT * FROM error_logs WHERE user_id = $1 AND stack_trace IS NULL",
+         ["error_logs (user_id)"]),
         ("SELECT * FROM media_requests WHERE $1 < created_at", ["media_requests (created_at)"]),
         ("SELECT * FROM media_requests ORDER BY created_at DESC LIMIT 20",
          ["media_requests (created_at)"]),
@@ -130,6 +132,18 @@ async def test_no_candidate_where_none_would_help_or_one_is_there(
     bare_db: Database, statement: str
 ) -> None:
     assert await wished(bare_db, statement) == []
+
+
+async def test_a_partitioned_table_has_candidates_of_its_own(empty_db: Database) -> None:
+    run_sql(
+        empty_db,
+        "CREATE TABLE visits (at date, path text) PARTITION BY RANGE (at)",
+        "CREATE TABLE visits_rest PARTITION OF visits DEFAULT",
+        "INSERT INTO visits SELECT '2030-01-01', g::text FROM generate_series(1, 2000) AS g",
+        "ANALYZE visits",
+    )
+    statement = "SELECT * FROM visits WHERE path = $1 AND at > $2"
+    assert await wished(empty_db, statement) == ["visits (path, at)"]
 
 
 async def test_candidates_of_several_statements_are_told_once(bare_db: Database) -> None:
@@ -233,6 +247,8 @@ async def test_what_a_parameter_means_is_read(medianest_db: Database) -> None:
         4: ("plex_id", How.SET),
     }
     assert read("SELECT ($1", Names(catalog)) == Reading()
+    either = read("SELECT 1 FROM users WHERE NOT (email LIKE $1 OR status <> $2)", Names(catalog))
+    assert {number: m.column for number, m in either.meanings.items()} == {1: "email", 2: "status"}
 
 
 async def test_the_slowest_statements_are_the_applications(medianest_db: Database) -> None:

@@ -194,6 +194,46 @@ async def test_what_cannot_be_measured_is_named_and_the_rest_goes_on(
     assert [query.name for query in result.queries] == ["own", "sign in", "complete"]
 
 
+async def test_a_statement_without_values_is_planned_for_any_and_not_timed(
+    medianest_db: Database, tmp_path: Path
+) -> None:
+    run_sql(medianest_db, "DROP INDEX media_requests_user_id_status_idx")
+    text = "SELECT id || $1 FROM media_requests WHERE user_id = $2"
+    index = "CREATE INDEX ON media_requests (user_id)"
+    result = await tried(medianest_db, tmp_path, statements=(text,), candidates=(index,))
+    assert result.queries == ()
+    assert result.overall is None
+    (found,) = result.indexes
+    assert found.verdict == "planned only"
+    (use,) = found.planned
+    assert use.cost_with < use.cost_without
+    assert "planned, not timed" in result.skipped[0].reason
+
+
+async def test_an_index_of_a_partitioned_table_is_seen_in_its_partitions(
+    empty_db: Database, tmp_path: Path
+) -> None:
+    run_sql(
+        empty_db,
+        "CREATE TABLE visits (at date, path text) PARTITION BY RANGE (at)",
+        "CREATE TABLE visits_rest PARTITION OF visits DEFAULT",
+        "INSERT INTO visits SELECT '2030-01-01', g::text FROM generate_series(1, 5000) AS g",
+        "ANALYZE",
+    )
+    text = "SELECT * FROM visits WHERE path = $1"
+    result = await experiment(
+        target_of(empty_db),
+        Settings(backups=settings_for(tmp_path)),
+        None,
+        LabOptions(Wanted("copy"), statements=(text,), derive=True, rounds=3, runs=3),
+    )
+    (index,) = result.indexes
+    assert index.used_by == (text,)
+    assert index.bytes > 8192
+    assert result.queries[0].used == (index.name,)
+    assert result.tables[0].bytes > 8192
+
+
 async def test_a_verified_backup_is_measured_rather_than_the_database(
     medianest_db: Database, tmp_path: Path
 ) -> None:

@@ -37,6 +37,11 @@ class Subject:
     """How often it is run in a round, its values by turns."""
 
     @property
+    def is_timed(self) -> bool:
+        """Without values it is only planned, for any."""
+        return bool(self.values)
+
+    @property
     def name(self) -> str:
         return self.statement.name
 
@@ -78,9 +83,18 @@ class Bench:
         return good
 
     async def plan(self, connection: Connection, subject: Subject) -> Plan | None:
-        """The plan with the first values; nothing is run. None where there is none."""
+        """The plan with the first values, else for any values; nothing is run.
+
+        None where there is none.
+        """
         try:
-            return build(await self._explain(connection, subject, 0, run=False))
+            if subject.is_timed:
+                return build(await self._explain(connection, subject, 0, run=False))
+            async with connection.transaction(force_rollback=True):
+                await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+                nulls = [None] * words.parameters(subject.statement.sql)
+                query = measure(self._prepared[subject.name], nulls, run=False)
+                return build(await explained(connection, query))
         except Error as error:
             self._skip(subject, error)
             return None
@@ -92,7 +106,7 @@ class Bench:
         """
         found = []
         for writes in (False, True):
-            part = [one for one in subjects if one.statement.writes is writes]
+            part = [o for o in subjects if o.is_timed and o.statement.writes is writes]
             found += await self._run(part, rounds, report)
         order = {subject.name: number for number, subject in enumerate(subjects)}
         return sorted(found, key=lambda measured: order[measured.subject.name])

@@ -29,13 +29,16 @@ class Tried:
     """Its name, or what tells it from other candidates."""
     statement: str
     reason: str
-    was_there: bool = False
+    was_there: Index | None = None
+    """As the database has it; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
     tried: Tried
     index: Index
+    names: frozenset[str]
+    """Its own, and those of its parts on partitions, which plans read instead."""
     bytes: int
     seconds: float
 
@@ -66,13 +69,16 @@ async def of_profile(
     """The profile's indexes of these names, as the copy has them or as the profile would."""
     catalog = await read_catalog(connection)
     existing = {(index.schema, index.name): index for index in catalog.indexes}
+    elsewhere = {index.name: index for index in catalog.indexes}
     relations = {(relation.schema, relation.name) for relation in catalog.relations}
     wanted, skipped = [], []
     for name in names:
         place = _in_profile(profile, name)
         own = existing.get((place[0] if place else profile.schema, name))
+        if own is None and place is None:
+            own = elsewhere.get(name)
         if own is not None:
-            wanted.append(Tried(name, await _definition(connection, own), _why(profile, own), True))
+            wanted.append(Tried(name, await _definition(connection, own), _why(profile, own), own))
         elif place is None:
             skipped.append(Skipped(name, "There is no such index, here or in the profile."))
         elif (place[0], place[1]) not in relations:
@@ -95,8 +101,9 @@ def _in_profile(profile: Profile, name: str) -> tuple[str, str, str] | None:
 
 
 def _why(profile: Profile, index: Index) -> str:
-    critical = (index.schema, index.name) in profile.critical_indexes
-    return "critical in the profile" if critical else "in the profile"
+    if (index.schema, index.name) in profile.critical_indexes:
+        return "critical in the profile"
+    return "in the profile" if _in_profile(profile, index.name) else "asked for"
 
 
 async def _definition(connection: Connection, index: Index) -> str:
@@ -108,16 +115,14 @@ async def take_away(
     connection: Connection, tried: Sequence[Tried]
 ) -> tuple[list[Tried], list[Skipped]]:
     """Drop those that are there; one that guards a rule stays, and is not tried."""
-    by_name = {index.name: index for index in (await read_catalog(connection)).indexes}
     kept, skipped = [], []
     for one in tried:
-        index = by_name.get(one.name) if one.was_there else None
         try:
-            if index is not None:
-                await connection.execute(drop_index(index.schema, index.name))
+            if one.was_there is not None:
+                await connection.execute(drop_index(one.was_there.schema, one.was_there.name))
             kept.append(one)
         except Error as error:
-            skipped.append(Skipped(one.name, f"{error.diag.message_primary or error}."))
+            skipped.append(Skipped(one.name, f"It stays: {error.diag.message_primary or error}."))
     return kept, skipped
 
 
@@ -137,7 +142,8 @@ async def build(connection: Connection, tried: Tried) -> Built:
     if index.has_expressions:
         await connection.execute(f"ANALYZE {qualified(index.schema, index.table)}".encode())
     sizes = await queries.fetch(connection, RELATION_SIZES, {"oids": [one.oid for one in made]})
-    return Built(tried, index, sum(size.bytes for size in sizes), seconds)
+    names = frozenset(one.name for one in made)
+    return Built(tried, index, names, sum(size.bytes for size in sizes), seconds)
 
 
 async def tear_down(connection: Connection, built: Built) -> None:

@@ -61,6 +61,11 @@ class Spreads:
     def rows(self, table: int) -> float:
         return max((s.rows for (oid, _), s in self._known.items() if oid == table), default=0.0)
 
+    def nulls(self, table: int, column: str) -> float:
+        """The share of the rows in which the column is null; 1 where nothing is known."""
+        spread = self._known.get((table, column))
+        return spread.null_fraction if spread is not None else 1.0
+
     def left(self, table: int, columns: Iterable[str]) -> float:
         """The share of rows that equality on all the columns leaves, if they are independent."""
         share = 1.0
@@ -103,7 +108,10 @@ def _wishes(reading: Reading, spreads: Spreads) -> Iterator[_Wish]:
 
 def _of_filter(access: Access, spreads: Spreads) -> Iterator[_Wish]:
     table = access.table
-    equal = sorted(access.equal, key=lambda column: -spreads.distinct(table, column))
+    rare = [column for column in access.null if spreads.nulls(table, column) <= MOST_LEFT]
+    equal = sorted(
+        dict.fromkeys([*access.equal, *rare]), key=lambda column: -spreads.distinct(table, column)
+    )
     chosen = tuple(equal[:MOST_EQUAL])
     ranged = [column for column in access.ranged if column not in chosen]
     ordered = [column for column in access.ordered if column not in chosen]

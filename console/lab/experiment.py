@@ -34,7 +34,7 @@ from console.settings import Settings
 from console.target import Target
 from queries.catalog import RELATION_SIZES, Catalog, read_catalog
 from queries.database import set_search_path
-from queries.lab import COLUMN_SPREAD, without_triggers
+from queries.lab import COLUMN_SPREAD, SEARCHED_SCHEMAS, without_triggers
 
 _LIMITS = Limits(statement_ms=120_000, lock_ms=10_000, idle_in_transaction_ms=None, connect_s=15)
 
@@ -139,7 +139,8 @@ class _Lab:
         self.options = options
         self.workload = workload
         self.report = report
-        self.path = tuple(dict.fromkeys((schema or self.profile.schema, "public")))
+        own = schema or (profile.schema if profile is not None else "")
+        self.path = listed(dict.fromkeys((own, "public"))) if own else place.search_path
         """The search path of the application's sessions."""
         self.skipped: list[Skipped] = []
 
@@ -186,7 +187,7 @@ class _Lab:
         async with connect(
             target, read_only=False, limits=_LIMITS, plans_as_usual=True
         ) as connection:
-            await connection.execute(set_search_path(listed(self.path)))
+            await connection.execute(set_search_path(self.path))
             # Each value is planned for, as it is when a client sends it.
             await connection.execute("SET plan_cache_mode = force_custom_plan")
             yield connection
@@ -211,7 +212,7 @@ class _Lab:
     async def _measured(
         self, bench: Bench, catalog: Catalog, tried: list[Tried]
     ) -> tuple[list[IndexResult], Together]:
-        names = Names(catalog, self.path)
+        names = Names(catalog, await _searched(bench.without))
         readings = await asyncio.to_thread(
             lambda: {one.name: read(one.sql, names) for one in self.workload}
         )
@@ -226,7 +227,7 @@ class _Lab:
         if self.options.derive or len(self.options.candidates) > 1:
             found = [await trials.alone(one) for one in tried]
             alone = [one for one in found if one is not None]
-            used = {one.statement for one in alone if one.used_by}
+            used = {one.statement for one in alone if one.used_by or one.planned}
             tried = [one for one in tried if one.statement in used] or tried
         return alone, await trials.together(tried, alone)
 
@@ -253,7 +254,10 @@ class _Lab:
                     catalog,
                     self.options.runs,
                 )
-            except (NoValues, ActionRefused) as error:
+            except NoValues as error:
+                self.skipped.append(Skipped(statement.name, f"{error} It was planned, not timed."))
+                found.append(Subject(statement, ()))
+            except ActionRefused as error:
                 self.skipped.append(Skipped(statement.name, str(error)))
             except Error as error:
                 reason = error.diag.message_primary or type(error).__name__
@@ -285,6 +289,12 @@ class _Lab:
         return ActionRefused(what + reasons, hint)
 
 
+async def _searched(connection: Connection) -> tuple[str, ...]:
+    """The schemas that a bare name is looked for in."""
+    row = await (await connection.execute(SEARCHED_SCHEMAS)).fetchone()
+    return tuple(row[0]) if row is not None else ()
+
+
 async def _sizes(connection: Connection, catalog: Catalog) -> dict[str, TableSize]:
     """Every table before anything was tried: a figure is worth as much as they are large."""
     found = [relation for relation in catalog.relations if relation.kind in "rpm"]
@@ -292,7 +302,16 @@ async def _sizes(connection: Connection, catalog: Catalog) -> dict[str, TableSiz
         connection, RELATION_SIZES, {"oids": [relation.oid for relation in found]}
     )
     sizes = {row.oid: row.bytes for row in rows}
+    parts: dict[int, list[int]] = {}
+    for relation in found:
+        if relation.parent_oid is not None:
+            parts.setdefault(relation.parent_oid, []).append(relation.oid)
+
+    def whole(oid: int) -> int:
+        """With its partitions."""
+        return sizes.get(oid, 0) + sum(map(whole, parts.get(oid, [])))
+
     return {
-        relation.name: TableSize(relation.name, relation.estimated_rows, sizes.get(relation.oid, 0))
+        relation.name: TableSize(relation.name, relation.estimated_rows, whole(relation.oid))
         for relation in found
     }

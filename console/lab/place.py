@@ -18,6 +18,7 @@ import queries
 from console import units
 from console.backup import scratch
 from console.backup.copying import restore, to_copy
+from console.backup.load import search_path_of
 from console.backup.snapshot import server_major
 from console.backup.store import Backup
 from console.errors import QueryFailed
@@ -64,6 +65,8 @@ class Place:
     scratch: scratch.Scratch
     source: str
     """What it was filled with, in words."""
+    search_path: str = "public"
+    """As the database's own sessions have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ async def filled(
         await restore(backup, made.target, settings, report, owned=True)
         report("vacuuming the copy")
         await settle(made.target)
-        yield Place(made, _told(backup, settings))
+        yield Place(made, _told(backup, settings), search_path_of(backup.manifest))
 
 
 def _told(backup: Backup, settings: Settings) -> str:

@@ -46,6 +46,8 @@ class Access:
     table: int
     """Its oid."""
     equal: list[str] = field(default_factory=list)
+    null: list[str] = field(default_factory=list)
+    """IS NULL."""
     ranged: list[str] = field(default_factory=list)
     joined: list[str] = field(default_factory=list)
     ordered: list[str] = field(default_factory=list)
@@ -121,6 +123,7 @@ class _Block:
         for predicate in self._predicates():
             self._predicate(predicate)
         self._assignments()
+        self._meanings()
         self._order()
         self._limits()
         self.reading.accesses += self.accesses.values()
@@ -164,17 +167,12 @@ class _Block:
         elif isinstance(predicate, exp.In):
             self._equality(predicate.this, *predicate.expressions)
         elif isinstance(predicate, exp.Is) and isinstance(predicate.expression, exp.Null):
-            self._note(predicate.this, "equal")
+            self._note(predicate.this, "null")
         elif isinstance(predicate, exp.Between):
-            low, high = predicate.args["low"], predicate.args["high"]
-            self._range(predicate.this, low, How.ABOVE)
-            self._range(predicate.this, high, How.BELOW)
-        elif isinstance(predicate, exp.GT | exp.GTE):
-            self._range(predicate.this, predicate.expression, How.ABOVE)
-            self._range(predicate.expression, predicate.this, How.BELOW)
-        elif isinstance(predicate, exp.LT | exp.LTE):
-            self._range(predicate.this, predicate.expression, How.BELOW)
-            self._range(predicate.expression, predicate.this, How.ABOVE)
+            self._range(predicate.this, predicate.args["low"])
+        elif isinstance(predicate, exp.GT | exp.GTE | exp.LT | exp.LTE):
+            self._range(predicate.this, predicate.expression)
+            self._range(predicate.expression, predicate.this)
 
     def _equality(self, left: Any, *rights: Any) -> None:
         for one, others in ((left, rights), *((right, (left,)) for right in rights)):
@@ -189,15 +187,10 @@ class _Block:
             known = access.joined if any(partners) else access.equal
             if column not in known:
                 known.append(column)
-            for other in others:
-                self._mean(other, access.table, column, How.EQUAL)
 
-    def _range(self, side: Any, other: Any, how: How) -> None:
-        place = self._column(side)
-        if place is None or self._column(other) is not None:
-            return
-        self._note(side, "ranged")
-        self._mean(other, self.accesses[place[0]].table, place[1], how)
+    def _range(self, side: Any, other: Any) -> None:
+        if self._column(other) is None:
+            self._note(side, "ranged")
 
     def _note(self, side: Any, kind: str) -> None:
         place = self._column(side)
@@ -205,6 +198,31 @@ class _Block:
             known: list[str] = getattr(self.accesses[place[0]], kind)
             if place[1] not in known:
                 known.append(place[1])
+
+    def _meanings(self) -> None:
+        """What parameters are compared with, wherever that is: under OR and NOT too."""
+        from sqlglot import exp
+
+        for node in self._own(exp.EQ, exp.NEQ, exp.Like, exp.ILike):
+            self._compared(node.this, How.EQUAL, node.expression)
+            self._compared(node.expression, How.EQUAL, node.this)
+        for node in self._own(exp.In):
+            self._compared(node.this, How.EQUAL, *node.expressions)
+        for node in self._own(exp.Between):
+            self._compared(node.this, How.ABOVE, node.args["low"])
+            self._compared(node.this, How.BELOW, node.args["high"])
+        for node in self._own(exp.GT, exp.GTE):
+            self._compared(node.this, How.ABOVE, node.expression)
+            self._compared(node.expression, How.BELOW, node.this)
+        for node in self._own(exp.LT, exp.LTE):
+            self._compared(node.this, How.BELOW, node.expression)
+            self._compared(node.expression, How.ABOVE, node.this)
+
+    def _compared(self, side: Any, how: How, *others: Any) -> None:
+        place = self._column(side)
+        if place is not None:
+            for other in others:
+                self._mean(other, self.accesses[place[0]].table, place[1], how)
 
     def _mean(self, node: Any, table: int, column: str, how: How) -> None:
         """Remember what a parameter stands for, where the node is one."""

@@ -42,6 +42,16 @@ class QueryResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedUse:
+    """A statement that could not be run for want of values, and whose plan for any reads it."""
+
+    name: str
+    cost_without: float
+    """The planner's, in its own unit."""
+    cost_with: float
+
+
+@dataclass(frozen=True, slots=True)
 class IndexResult:
     """One index that was tried."""
 
@@ -65,12 +75,15 @@ class IndexResult:
     """Statements that use it, with no other index beside it; empty when it was not tried alone."""
     write: WriteCost | None = None
     """What it alone costs."""
+    planned: tuple[PlannedUse, ...] = ()
 
     @property
     def verdict(self) -> str:
         if self.faster:
             return f"speeds up {len(self.faster)}"
-        return "used, no gain" if self.used_by else "not used"
+        if self.used_by:
+            return "used, no gain"
+        return "planned only" if self.planned else "not used"
 
 
 @dataclass(frozen=True, slots=True)

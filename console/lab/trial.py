@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from psycopg import Error
 
 from console.lab.bench import Bench, Measured, Report, Subject, indexes_of
 from console.lab.building import Built, Tried, build, indexes_beside, tear_down
-from console.lab.result import IndexResult, QueryResult
+from console.lab.result import IndexResult, PlannedUse, QueryResult
 from console.lab.spread import Change, Verdict, change
 from console.lab.statements import Skipped
 from console.lab.writes import WriteCost, newly_indexed, write_cost
@@ -46,36 +46,43 @@ class Trials:
         built = await self._built(tried)
         if built is None:
             return None
-        name = built.index.name
         users = []
         for subject in self.subjects:
             plan = await self.bench.plan(self.bench.with_them, subject)
-            if plan is not None and name in indexes_of(plan):
+            if plan is not None and not built.names.isdisjoint(indexes_of(plan)):
                 users.append(subject)
         found = await self.bench.run(users, self.rounds, self.report)
-        queries = tuple(_query_result(one, {name}) for one in found)
+        queries = tuple(_query_result(one, [built]) for one in found)
+        planned = await self._planned(users)
         write = await self._write(built.index.table_oid, added=1)
         await tear_down(self.bench.with_them, built)
-        return self._index_result(built, queries, alone=queries, write=write)
+        result = self._index_result(built, queries, planned)
+        return replace(result, alone=queries, write=write)
+
+    async def _planned(self, subjects: Iterable[Subject]) -> dict[PlannedUse, tuple[str, ...]]:
+        """Statements that are not timed, and the indexes that their plans read."""
+        found = {}
+        for subject in subjects:
+            if subject.is_timed:
+                continue
+            before = await self.bench.plan(self.bench.without, subject)
+            after = await self.bench.plan(self.bench.with_them, subject)
+            if before is not None and after is not None:
+                use = PlannedUse(subject.name, _cost(before), _cost(after))
+                found[use] = indexes_of(after)
+        return found
 
     async def together(self, tried: Sequence[Tried], alone: Sequence[IndexResult]) -> Together:
         """All indexes at once, with every statement. What `alone` told of one is kept beside."""
         built = [one for one in [await self._built(tried) for tried in tried] if one is not None]
-        names = {one.index.name for one in built}
         found = await self.bench.run(self.subjects, self.rounds, self.report)
-        queries = tuple(_query_result(one, names) for one in found)
+        queries = tuple(_query_result(one, built) for one in found)
+        planned = await self._planned(self.subjects)
         by_statement = {result.statement: result for result in alone}
         indexes = []
         for one in built:
             known = by_statement.get(one.tried.statement)
-            indexes.append(
-                self._index_result(
-                    one,
-                    queries,
-                    alone=known.alone if known else (),
-                    write=known.write if known else None,
-                )
-            )
+            indexes.append(self._index_result(one, queries, planned, known))
         overall = change([one.timed for one in found]) if found else None
         return Together(tuple(indexes), queries, overall, await self._writes(built))
 
@@ -110,14 +117,16 @@ class Trials:
         self,
         built: Built,
         queries: Iterable[QueryResult],
-        *,
-        alone: tuple[QueryResult, ...],
-        write: WriteCost | None,
+        planned: Mapping[PlannedUse, tuple[str, ...]],
+        known: IndexResult | None = None,
     ) -> IndexResult:
+        """What a trial told of an index, with what was `known` of it from a trial alone."""
         index, tried = built.index, built.tried
         users = {query.name: query for query in queries if index.name in query.used}
-        for query in alone:
-            users.setdefault(query.name, query)
+        uses = {use.name: use for use, read in planned.items() if built.names & set(read)}
+        if known is not None:
+            users = {query.name: query for query in known.alone} | users
+            uses = {use.name: use for use in known.planned} | uses
         faster = [n for n, query in users.items() if query.change.verdict is Verdict.FASTER]
         return IndexResult(
             name=index.name,
@@ -129,13 +138,19 @@ class Trials:
             used_by=tuple(users),
             faster=tuple(faster),
             newly_indexed=newly_indexed(index, indexes_beside(self.catalog, built)),
-            was_there=tried.was_there,
-            alone=alone,
-            write=write,
+            was_there=tried.was_there is not None,
+            alone=known.alone if known is not None else (),
+            write=known.write if known is not None else None,
+            planned=tuple(uses.values()),
         )
 
 
-def _query_result(measured: Measured, tried: set[str]) -> QueryResult:
+def _cost(plan: Plan) -> float:
+    return plan.root.number_of("Total Cost")
+
+
+def _query_result(measured: Measured, built: Sequence[Built]) -> QueryResult:
+    read = set(indexes_of(measured.plan_with))
     statement, timed = measured.subject.statement, measured.timed
     return QueryResult(
         name=statement.name,
@@ -146,11 +161,11 @@ def _query_result(measured: Measured, tried: set[str]) -> QueryResult:
         with_ms=timed.with_ms,
         change=change([timed]),
         runs=measured.runs,
-        cost_without=measured.plan_without.root.number_of("Total Cost"),
-        cost_with=measured.plan_with.root.number_of("Total Cost"),
+        cost_without=_cost(measured.plan_without),
+        cost_with=_cost(measured.plan_with),
         scans_without=scans(measured.plan_without),
         scans_with=scans(measured.plan_with),
-        used=tuple(name for name in indexes_of(measured.plan_with) if name in tried),
+        used=tuple(one.index.name for one in built if one.names & read),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console import units
 from console.checks.grouping import counted
-from console.lab.result import IndexResult, LabResult, QueryResult
+from console.lab.result import IndexResult, LabResult, PlannedUse, QueryResult
 from console.lab.spread import HOW, Change, Verdict
 from console.lab.writes import WriteCost
 
@@ -104,7 +104,15 @@ def gained(index: IndexResult) -> str:
 
 def served(index: IndexResult) -> str:
     """Names of the statements that win by it, else of those that use it all the same."""
-    return "; ".join(index.faster or index.used_by)
+    if index.faster or index.used_by:
+        return "; ".join(index.faster or index.used_by)
+    return "; ".join(planned(use) for use in index.planned)
+
+
+def planned(use: PlannedUse) -> str:
+    """A plan's estimated cost without the index and with it; no time."""
+    costs = f"{units.count(use.cost_without)} to {units.count(use.cost_with)}"
+    return f"{use.name} (estimated cost {costs}, not timed)"
 
 
 def written(cost: WriteCost) -> str:

@@ -1,4 +1,5 @@
--- How the values of each column of ordinary tables are spread, as ANALYZE found it.
+-- How the values of each table's columns are spread, as ANALYZE found it; of a partitioned table
+-- those of all its partitions.
 -- Privileges: SELECT on the columns, for pg_stats. PostgreSQL 13 and later.
 -- Source: pg_stats, pg_class.
 SELECT c.oid::bigint AS table_oid,
@@ -10,5 +11,5 @@ SELECT c.oid::bigint AS table_oid,
 FROM pg_stats AS s
 JOIN pg_namespace AS n ON n.nspname = s.schemaname
 JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = s.tablename
-WHERE NOT s.inherited
+WHERE s.inherited = (c.relkind = 'p')
   AND s.schemaname NOT IN ('pg_catalog', 'information_schema')
