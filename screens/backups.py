@@ -29,6 +29,7 @@ from console.errors import ConsoleError
 from console.findings import Finding, Severity, worst
 from console.restore.outlook import notice
 from screens.keys import TABS, Key
+from screens.point_in_time import PointInTimeScreen
 from screens.widgets import marks
 from screens.widgets.chart import Chart
 from screens.widgets.dialogs import ChoiceDialog, ConfirmDialog, DetailDialog
@@ -228,6 +229,9 @@ on them runs in a process of its own: it goes on when you leave, and every conso
 
     def action_reverse(self) -> None:
         self.table.reverse()
+
+    def action_point_in_time(self) -> None:
+        self.app.push_screen(PointInTimeScreen(self.console.target, self.console.settings))
 
     def action_create(self) -> None:
         choices = [(str(tier), words) for tier, words in _TIER_WORDS.items()]

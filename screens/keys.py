@@ -163,6 +163,7 @@ TABS: dict[str, tuple[Key, ...]] = {
     "backups": (
         *TABLE,
         Key("v", "verify", "verify", "Prove the selected backup by reading all of it."),
+        Key("w", "point_in_time", "moments", "Show what can be gone back to, moment by moment."),
         Key("B", "create", "back up", "Make a backup now.", acts=True),
         Key("T", "drill", "drill", "Restore the selected backup for trial.", acts=True),
         Key("H", "hold", "hold", "Keep the selected backup from expiring, or let go.", acts=True),
@@ -192,6 +193,20 @@ LAB = (
     Key("escape", "dismiss", "close", "Go back to the tab."),
 )
 """Keys of the index lab's result."""
+
+POINT_IN_TIME = (
+    DETAIL,
+    Key("R", "restore", "go back", "Recover a copy to the selected moment.", acts=True),
+    Key("t", "restore_time", "to a time", "Name a time, and recover a copy to it.", acts=True),
+    Key("f", "findings", "findings", "Show all that is well and what is not."),
+    Key("v", "audit", "audit", "Read all WAL and compare it with what was received."),
+    Key("T", "drill", "drill", "Recover any moment for trial, and check it.", acts=True),
+    Key("D", "drop", "drop", "Stop and remove the selected side server.", acts=True),
+    Key("r", "again", "refresh", "Read everything again.", shown=False),
+    Key("question_mark", "help", "help", "Explain the line and the figures."),
+    Key("escape", "dismiss", "close", "Go back to the tab."),
+)
+"""Keys of point-in-time recovery, over the Backups tab."""
 
 WIZARD_EVERYWHERE = (
     Key("r", "again", "again", "Ask and read everything on this page again."),

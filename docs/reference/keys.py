@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from screens.keys import EVERYWHERE, LAB, WIZARD, WIZARD_EVERYWHERE, Key
+from screens.keys import EVERYWHERE, LAB, POINT_IN_TIME, WIZARD, WIZARD_EVERYWHERE, Key
 from screens.keys import TABS as KEYS_OF_TABS
 from screens.tabs import TABS
 
@@ -29,6 +29,7 @@ def page() -> str:
         if keys:
             parts.append("\n" + _table(keys))
     parts.append("\n## Index lab\n\n" + _table(LAB))
+    parts.append("\n## Point in time (w on Backups)\n\n" + _table(POINT_IN_TIME))
     parts.append("\n## F9 Emergency restore\n\n")
     parts.append(_table(WIZARD_EVERYWHERE))
     for name, keys in WIZARD.items():
