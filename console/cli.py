@@ -35,6 +35,7 @@ COMMANDS = (
     "backup",
     "restore",
     "pitr",
+    "agent",
     "rescue",
     "deploy",
     "serve",

@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import RLock
 
-from console.agent.clock import Moment
 from console.errors import CommandFailed
 from console.settings import state_directory
 
@@ -30,9 +29,6 @@ CREATE TABLE IF NOT EXISTS event (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL,
     severity TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS event_by_target ON event (target, at);
-CREATE TABLE IF NOT EXISTS done (
-    target TEXT NOT NULL, what TEXT NOT NULL, wall INTEGER NOT NULL, uptime REAL NOT NULL,
-    boot TEXT NOT NULL, PRIMARY KEY (target, what)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS remembered (
     target TEXT NOT NULL, name TEXT NOT NULL, document TEXT NOT NULL,
     PRIMARY KEY (target, name)) WITHOUT ROWID;
@@ -157,29 +153,15 @@ class AgentHistory:
                 ),
             )
 
-    def did(self, target: str, what: str, when: Moment) -> None:
-        """Remember that something was done, so that nothing is done twice after a clock jumped."""
-        with self._writing() as file:
-            file.execute(
-                "INSERT OR REPLACE INTO done VALUES (?, ?, ?, ?, ?)",
-                (target, what, _seconds(when.wall), when.uptime, when.boot),
-            )
-
-    def last_done(self, target: str, what: str) -> Moment | None:
-        with self._asking():
-            row = self._file.execute(
-                "SELECT wall, uptime, boot FROM done WHERE target = ? AND what = ?", (target, what)
-            ).fetchone()
-        return None if row is None else Moment(_time(row[0]), row[1], row[2])
-
-    def remember(self, target: str, documents: Mapping[str, object]) -> None:
-        """Keep JSON documents by name, in place of those before: all of them or none."""
+    def remember(self, documents: Mapping[str, Mapping[str, object]]) -> None:
+        """Keep JSON documents by target and name, in place of those before: all or none."""
         with self._writing() as file:
             file.executemany(
                 "INSERT OR REPLACE INTO remembered VALUES (?, ?, ?)",
                 [
                     (target, name, json.dumps(document, ensure_ascii=False))
-                    for name, document in documents.items()
+                    for target, named in documents.items()
+                    for name, document in named.items()
                 ],
             )
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -44,6 +44,9 @@ def _read(content: Any, shape: Any, where: str) -> Any:
             return None
         inner = next(part for part in get_args(shape) if part is not type(None))
         return _read(content, inner, where)
+    if origin is Literal:
+        _expect(content in get_args(shape), f"one of {list(get_args(shape))}", where)
+        return content
     if origin in (tuple, Sequence):
         _expect(isinstance(content, list), "a list", where)
         return tuple(_read(part, get_args(shape)[0], where) for part in content)
