@@ -42,6 +42,15 @@ def count(amount: float | None) -> str:
     return _scaled(amount, 1000, _COUNTS, "")
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its word.
+
+    >>> counted(1, "role"), counted(3, "role"), counted(2, "policy", "policies")
+    ('1 role', '3 roles', '2 policies')
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def percent(fraction: float | None) -> str:
     """A fraction of one as a percentage; 100% and 0% only when it is exactly that.
 

@@ -9,6 +9,7 @@ from console.checks.check import Outcome, unknown
 from console.findings import Evidence, Finding, Severity
 from console.names import quoted
 from console.parameters import Parameters
+from console.units import counted as counted
 
 SHOWN = 20
 """Objects are named, and mended by a statement each, up to so many; the rest are counted."""
@@ -42,15 +43,6 @@ def grouped(
     return Finding(
         check, severity, subject, message, Evidence(asked, named(names)), "\n".join(shown)
     )
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number with its word.
-
-    >>> counted(1, "role"), counted(3, "role"), counted(2, "policy", "policies")
-    ('1 role', '3 roles', '2 policies')
-    """
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def hidden(check: str, what: str, fix: str) -> Outcome:

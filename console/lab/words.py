@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from console import units
-from console.checks.grouping import counted
 from console.lab.result import IndexResult, LabResult, PlannedUse, QueryResult
 from console.lab.spread import HOW, Change, Verdict
 from console.lab.writes import WriteCost
+from console.units import counted
 
 
 def signed(share: float) -> str:
