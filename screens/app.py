@@ -15,6 +15,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
 
+from console import tour
 from console.errors import ConnectionFailed, ConsoleError, ExitCode, ReadOnlyRefused
 from console.findings import Severity
 from console.session import Session
@@ -58,6 +59,7 @@ class ConsoleApp(App[ExitCode]):
         read_only: bool = False,
         rescue: bool = False,
         notice: str = "",
+        with_tour: bool = False,
     ) -> None:
         """`rescue` opens it on the emergency restore; `notice` is told there."""
         super().__init__(driver_class=driver_class())
@@ -68,6 +70,7 @@ class ConsoleApp(App[ExitCode]):
         self.animation_level = "none"
         self.notice = notice
         self._rescue = rescue
+        self._with_tour = with_tour
         self._active: Tab | None = None
         self._verdicts: dict[str, Severity] = {}
 
@@ -90,6 +93,19 @@ class ConsoleApp(App[ExitCode]):
         self._look_for_restores()
         if self._rescue:
             self.action_rescue()
+        elif self._with_tour:
+            self.action_tour()
+
+    def action_tour(self) -> None:
+        """What the tabs answer and the first keys; a tab's key goes there."""
+        from screens.tour import TourDialog
+
+        async def left(tab: int | None) -> None:
+            await asyncio.to_thread(tour.remember)
+            if tab is not None:
+                await self.action_show_tab(tab)
+
+        self.push_screen(TourDialog(read_only=self.read_only), left)
 
     @work(group="restores", exclusive=True)
     async def _look_for_restores(self) -> None:
@@ -237,6 +253,7 @@ class ConsoleApp(App[ExitCode]):
                     f"{key.meaning} Key {key.name}",
                     lambda key=key: self.run_action(key.action, self),
                 )
+        yield SystemCommand("Tour", "What each tab answers, and the first keys.", self.action_tour)
         yield SystemCommand("Theme", "Change colours.", self.action_change_theme)
 
 
@@ -259,6 +276,13 @@ def run(
 
     Raises SystemExit when a signal ended it.
     """
-    app = ConsoleApp(target, settings, read_only=read_only, rescue=rescue, notice=notice)
+    app = ConsoleApp(
+        target,
+        settings,
+        read_only=read_only,
+        rescue=rescue,
+        notice=notice,
+        with_tour=tour.is_due(),
+    )
     run_in_terminal(app)
     return ExitCode.UNKNOWN if app.return_code else ExitCode.OK

@@ -54,13 +54,16 @@ _names = itertools.count(1)
 
 @pytest.fixture(autouse=True)
 def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of the test's own, so that nobody's settings are read or written."""
+    """A home of the test's own, where nobody's settings are and the tour was seen."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     for name in ("CONFIG", "STATE", "DATA", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    state = home / "state" / "medianest-console"
+    state.mkdir(mode=0o700, parents=True)
+    (state / "tour-seen").touch()
     return home
 
 
