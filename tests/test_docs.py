@@ -46,3 +46,18 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     )
     for page in (ROOT / "docs").glob("*.md"):
         assert f"({page.name})" in reached or f"(docs/{page.name})" in readme, page.name
+
+
+def test_the_tests_that_hold_the_promises_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    promises = readme.partition("<!-- promises -->")[2].partition("<!-- /promises -->")[0]
+    named = set(re.findall(r"`(test_\w+)`", promises))
+    written = {
+        name
+        for path in (ROOT / "tests").glob("test_*.py")
+        for name in re.findall(
+            r"^(?:async )?def (test_\w+)", path.read_text(encoding="utf-8"), re.M
+        )
+    }
+    assert len(named) > 10
+    assert named - written == set()
