@@ -16,9 +16,9 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from console.errors import CommandFailed, ConsoleError
 
@@ -177,15 +177,17 @@ async def _start(
         # 3.12+ warns that a fork beside threads may deadlock; the child only calls prctl.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command.argv,
-                stdin=input_.read_end if input_ else asyncio.subprocess.DEVNULL,
-                stdout=output.write_end if output else asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                env=dict(command.environment) if command.environment is not None else None,
-                pass_fds=command.descriptors,
-                start_new_session=True,
-                preexec_fn=_dies_with(os.getpid()),
+            process = await _whole(
+                asyncio.create_subprocess_exec(
+                    *command.argv,
+                    stdin=input_.read_end if input_ else asyncio.subprocess.DEVNULL,
+                    stdout=output.write_end if output else asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.PIPE,
+                    env=dict(command.environment) if command.environment is not None else None,
+                    pass_fds=command.descriptors,
+                    start_new_session=True,
+                    preexec_fn=_dies_with(os.getpid()),
+                )
             )
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -198,6 +200,20 @@ async def _start(
     if input_ is not None:
         input_.close_read()
     return process
+
+
+async def _whole(
+    creating: Coroutine[Any, Any, asyncio.subprocess.Process],
+) -> asyncio.subprocess.Process:
+    """Begin a program; cancelled meanwhile, end all of it: asyncio would end its leader alone."""
+    task = asyncio.ensure_future(creating)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if task.exception() is None:
+            await _end(task.result())
+        raise
 
 
 def _dies_with(parent: int) -> Callable[[], None]:

@@ -13,6 +13,7 @@ from console.agent.policy import AgentSettings
 from console.backup.policy import BackupSettings
 from console.check_settings import CheckSettings
 from console.errors import SettingsError
+from console.offsite.policy import StoreSettings
 from console.pitr.policy import PitrSettings
 from console.target import Target, from_dsn, from_environment, with_password_file
 from console.tools import ToolSettings
@@ -55,6 +56,8 @@ class Settings:
     read_only: bool = False
     """Leave out every action that changes something."""
     backups: BackupSettings = field(default_factory=BackupSettings)
+    offsite: dict[str, StoreSettings] = field(default_factory=dict)
+    """Stores that get a copy of every verified backup, by name."""
     tools: ToolSettings = field(default_factory=ToolSettings)
     checks: CheckSettings = field(default_factory=CheckSettings)
     pitr: PitrSettings = field(default_factory=PitrSettings)

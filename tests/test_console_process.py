@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 import signal
 import subprocess
 import sys
@@ -24,11 +24,18 @@ def shell(script: str, **options: tuple[str, ...]) -> Command:
 
 
 def group_alive(leader: int) -> bool:
-    try:
-        os.killpg(leader, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Whether a process of the group still runs; a dead one may wait for init to take note."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                state, _parent, group, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(group) == leader and state != "Z":
+                    return True
+    return False
+
+
+def running(command: str) -> bool:
+    return command in subprocess.getoutput("ps -eo args").splitlines()
 
 
 async def test_lines_come_while_the_program_runs_and_are_kept() -> None:
@@ -70,6 +77,17 @@ async def test_cancelling_ends_the_whole_group_and_returns_soon() -> None:
         await task
     assert time.monotonic() - began < 5
     assert await until(lambda: not group_alive(pid))
+
+
+@pytest.mark.parametrize("turns", range(0, 12, 2))
+async def test_cancelling_while_it_is_being_started_leaves_nothing(turns: int) -> None:
+    task = asyncio.create_task(run(shell("sleep 61 & sleep 61")))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not running("sleep 61")
 
 
 async def test_a_program_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from console.backup.jsonfile import encode
-from console.backup.manifest import Proof, Verdict
+from console.backup.manifest import Copied, Proof, Verdict
 from console.backup.policy import Retention
 from console.backup.retention import Decision, expires_at
 from console.backup.store import Backup
@@ -95,6 +95,7 @@ def details(backup: Backup, policy: Retention, now: datetime) -> str:
     lines += [f"warning      {warning}" for warning in manifest.warnings]
     for proof in (backup.verification, backup.drill):
         lines += proof_lines(proof, now) if proof else []
+    lines += [copy_line(copy, now) for copy in backup.record.copies]
     return "\n".join(lines) + "\n"
 
 
@@ -107,6 +108,13 @@ def proof_lines(proof: Proof, now: datetime) -> list[str]:
         f" took {duration(proof.seconds)}{restored}"
     )
     return [head, *(f"  {check.verdict}: {check.what}: {check.answer}" for check in proof.checks)]
+
+
+def copy_line(copy: Copied, now: datetime) -> str:
+    """Whether a store has it, since when."""
+    if copy.problem:
+        return f"copy         {copy.store}: failed {age(copy.at, now)}: {copy.problem}"
+    return f"copy         {copy.store}: whole, {size(copy.bytes)}, made {age(copy.at, now)}"
 
 
 def plan(decisions: Sequence[Decision]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from console import checks
 from console.backup.drill import DrillOptions, ProfileChecks, drill
@@ -12,13 +12,16 @@ from console.backup.dump import Progress, create_backup
 from console.backup.load import LoadProgress
 from console.backup.manifest import Tier
 from console.backup.snapshot import server_major
-from console.backup.store import Backup, Store
+from console.backup.store import Backup, Store, load
 from console.backup.verify import verify
 from console.findings import Finding
 from console.profile_choice import choose
 from console.settings import Settings
 from console.target import Target
 from console.tools import find_tools
+
+if TYPE_CHECKING:
+    from console.offsite.push import Pushed
 
 _PROVED_BY_A_DRILL = ("schema", "data", "migrations")
 """Categories of checks that speak of what was restored, not of the server it runs on."""
@@ -58,7 +61,9 @@ async def carry_out(
         if job.unverified:
             return backup
         tell("verifying")
-        return await verify(store, backup, settings.tools, tell)
+        backup = await verify(store, backup, settings.tools, tell)
+        await copy_out(store, target.name, settings, report, only=backup.id)
+        return load(backup.path)
     backup = store.find(job.backup, target.name)
     if job.kind == "verify":
         return await verify(store, backup, settings.tools, tell)
@@ -70,6 +75,26 @@ async def carry_out(
         place=job.place, jobs=settings.backups.jobs, profile_checks=checks_of(target)
     )
     return await drill(store, backup, target, settings.backups, settings.tools, options, tell_load)
+
+
+async def copy_out(
+    store: Store,
+    target: str,
+    settings: Settings,
+    report: Callable[[Progress], None],
+    *,
+    only: str | None = None,
+) -> tuple[Pushed, ...]:
+    """Copy verified backups to the stores of the settings that are automatic.
+
+    A store that fails is told in the answer and in the backup's record, not raised.
+    """
+    stores = {name: place for name, place in settings.offsite.items() if place.automatic}
+    if not stores:
+        return ()
+    from console.offsite.push import push_missing
+
+    return await push_missing(store, target, stores, report, only=only)
 
 
 def checks_of(target: Target) -> ProfileChecks:

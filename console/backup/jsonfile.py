@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import types
@@ -101,10 +102,26 @@ def canonical(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def signed(value: Any) -> dict[str, Any]:
+    """A dataclass as an object that carries a digest of itself, against accidents."""
+    content: dict[str, Any] = encode(value)
+    return {**content, "digest": hashlib.sha256(canonical(content)).hexdigest()}
+
+
+def unsigned(content: Any, what: str) -> dict[str, Any]:
+    """What `signed` was given. Raises ValueError, naming `what`, when it was changed since."""
+    if not isinstance(content, dict):
+        raise ValueError(f"the {what} is not an object")
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    if content.get("digest") != hashlib.sha256(canonical(rest)).hexdigest():
+        raise ValueError(f"the {what} was changed after it was written")
+    return rest
+
+
 def write(path: Path, content: Any) -> None:
     """Write JSON (0600) so that a crash leaves the old file or the new one. Raises OSError."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    text = written(content)
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -118,6 +135,11 @@ def write(path: Path, content: Any) -> None:
     sync_directory(path.parent)
 
 
+def written(content: Any) -> str:
+    """JSON as it stands in every file of the console's."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
 def sync_directory(path: Path) -> None:
     """Make names in a directory durable. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -129,7 +151,12 @@ def sync_directory(path: Path) -> None:
 
 def read(path: Path) -> Any:
     """JSON content. Raises OSError, or ValueError when it is no JSON."""
+    return parsed(path.read_bytes())
+
+
+def parsed(content: bytes) -> Any:
+    """JSON content. Raises ValueError when it is no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(content.decode("utf-8"))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error

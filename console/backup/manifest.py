@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -178,10 +177,28 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """How copying it to a store went the last time."""
+
+    store: str
+    at: datetime
+    bytes: int = 0
+    """As they are there: encrypted, where the store's settings say so."""
+    problem: str = ""
+    """Why there is no whole copy; '' when there is, read back and the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     held: bool = False
     proofs: tuple[Proof, ...] = ()
     """Oldest first."""
+    copies: tuple[Copied, ...] = ()
+    """One a store, by its name."""
+
+    def with_copy(self, copy: Copied) -> Record:
+        others = [other for other in self.copies if other.store != copy.store]
+        return replace(self, copies=tuple(sorted((*others, copy), key=lambda one: one.store)))
 
     def with_proof(self, proof: Proof) -> Record:
         return replace(self, proofs=(*self.proofs, proof)[-_KEPT_PROOFS:])
@@ -214,22 +231,20 @@ def proof(
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Raises OSError."""
-    content = jsonfile.encode(manifest)
-    content["digest"] = hashlib.sha256(jsonfile.canonical(content)).hexdigest()
-    jsonfile.write(directory / MANIFEST, content)
+    jsonfile.write(directory / MANIFEST, jsonfile.signed(manifest))
 
 
 def read_manifest(directory: Path) -> Manifest:
     """Raises OSError, or ValueError for a damaged manifest or one of a later version."""
-    content = jsonfile.read(directory / MANIFEST)
-    if not isinstance(content, dict):
-        raise ValueError("the manifest is not an object")
-    digest = content.pop("digest", None)
-    if digest != hashlib.sha256(jsonfile.canonical(content)).hexdigest():
-        raise ValueError("the manifest was changed after it was written")
-    if content.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(f"the manifest is of version {content.get('schema_version')}")
-    return jsonfile.decode(content, Manifest)
+    return manifest_from((directory / MANIFEST).read_bytes())
+
+
+def manifest_from(content: bytes) -> Manifest:
+    """The manifest in a file's content. Raises ValueError as `read_manifest` does."""
+    found = jsonfile.unsigned(jsonfile.parsed(content), "manifest")
+    if found.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"the manifest is of version {found.get('schema_version')}")
+    return jsonfile.decode(found, Manifest)
 
 
 def read_record(directory: Path) -> Record:

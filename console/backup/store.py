@@ -108,9 +108,8 @@ class Store:
         self.root = root.expanduser()
 
     def directory(self, target: str) -> Path:
-        """A target's own directory; the name is made safe for any file system."""
-        safe = quote(target or "database", safe=" @+=,")
-        return self.root / (safe if not safe.startswith(".") else "%2E" + safe[1:])
+        """A target's own directory."""
+        return self.root / directory_name(target)
 
     def claim(self, target: str) -> Path:
         """The target's directory, created private if need be."""
@@ -137,7 +136,7 @@ class Store:
         for directory in directories:
             with explained(directory):
                 entries = list(directory.iterdir()) if directory.is_dir() else []
-            found += [entry for entry in entries if _ID.fullmatch(entry.name) and entry.is_dir()]
+            found += [entry for entry in entries if is_backup_id(entry.name) and entry.is_dir()]
         return tuple(load(path) for path in sorted(found, key=_by_name, reverse=True))
 
     def find(self, reference: str, target: str | None = None) -> Backup:
@@ -291,6 +290,17 @@ def _flocked(path: Path, how: int, backup: Backup) -> Iterator[None]:
                     f"The backup {backup.id} is in use by another run.", "Wait until it ends."
                 ) from None
         yield
+
+
+def directory_name(target: str) -> str:
+    """A target's name, made safe for any file system."""
+    safe = quote(target or "database", safe=" @+=,")
+    return safe if not safe.startswith(".") else "%2E" + safe[1:]
+
+
+def is_backup_id(name: str) -> bool:
+    """Whether a directory of that name may be a published backup."""
+    return _ID.fullmatch(name) is not None
 
 
 def _by_name(path: Path) -> str:

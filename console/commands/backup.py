@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.commands import backup_stores
+from console.commands.phases import PhaseReport
 from console.commands.plain import add_plain_option, wants_plain
 from console.errors import ActionRefused, ExitCode
 
@@ -35,6 +37,7 @@ def register(commands: Any) -> None:
     _register_making(actions)
     _register_proving(actions)
     _register_keeping(actions)
+    backup_stores.register_stores(_action, actions, run_push, run_fetch)
 
 
 def _action(actions: Any, name: str, run: Any, words: str) -> Any:
@@ -69,6 +72,7 @@ def _register_proving(actions: Any) -> None:
     verify.add_argument(
         "id", nargs="?", metavar="ID", help="all that are not verified yet, when left out"
     )
+    backup_stores.add_from_option(verify)
     drill = _action(actions, "drill", run_drill, "restore into a scratch database and compare")
     drill.add_argument("id", nargs="?", default="latest", metavar="ID", help="default: latest")
     drill.add_argument(
@@ -77,6 +81,7 @@ def _register_proving(actions: Any) -> None:
         default="server",
         help="the target's server, or one of our own",
     )
+    backup_stores.add_from_option(drill)
     drill.add_argument("--jobs", type=int, metavar="N", help="parallel sessions of pg_restore")
 
 
@@ -84,6 +89,7 @@ def _register_keeping(actions: Any) -> None:
     listing = _action(actions, "list", run_list, "show the history of backups")
     listing.add_argument("--json", action="store_true", help="print JSON")
     add_plain_option(listing)
+    backup_stores.add_from_option(listing)
     show = _action(actions, "show", run_show, "show all that is known of a backup")
     show.add_argument("id", metavar="ID", help="an id, its beginning, or latest")
     show.add_argument("--json", action="store_true", help="print JSON")
@@ -120,7 +126,7 @@ def run_create(options: argparse.Namespace) -> ExitCode:
 async def _carry_out(settings: Settings, target: Target, job: Job) -> Backup:
     from console.backup.job import carry_out
 
-    backup = await carry_out(job, target, settings, _PhaseReport())
+    backup = await carry_out(job, target, settings, PhaseReport())
     _tell_details(backup, settings)
     return backup
 
@@ -128,23 +134,6 @@ async def _carry_out(settings: Settings, target: Target, job: Job) -> Backup:
 async def _create(settings: Settings, target: Target, job: Job) -> ExitCode:
     backup = await _carry_out(settings, target, job)
     return ExitCode.OK if job.unverified else _exit_code(backup.verdict)
-
-
-class _PhaseReport:
-    """A line to standard error whenever a new phase begins."""
-
-    def __init__(self) -> None:
-        self._phase = ""
-
-    def __call__(self, progress: Any) -> None:
-        self.tell(progress.phase)
-
-    def tell(self, phase: str) -> None:
-        from console.output import tell
-
-        if phase != self._phase:
-            self._phase = phase
-            tell(f"{phase} ...")
 
 
 def _exit_code(verdict: Verdict) -> ExitCode:
@@ -221,11 +210,38 @@ def run_due(options: argparse.Namespace) -> ExitCode:
     tier = due(store.backups(target.name), settings.backups.schedule, datetime.now(UTC))
     if tier is None or options.dry_run:
         write(f"A {tier} backup is due.\n" if tier else "Nothing is due.\n")
-        return ExitCode.OK
+        return ExitCode.OK if options.dry_run else wait_for(_catch_up(settings, target, store))
     code = wait_for(_create(settings, target, Job("create", tier)))
     if code is ExitCode.OK:
         prune(store, target.name, settings.backups.retention, dry_run=False)
     return code
+
+
+async def _catch_up(settings: Settings, target: Target, store: Store) -> ExitCode:
+    """Copy what a store missed while it could not be reached."""
+    from console.backup.job import copy_out
+
+    return backup_stores.tell_pushed(await copy_out(store, target.name, settings, PhaseReport()))
+
+
+def run_push(options: argparse.Namespace) -> ExitCode:
+    settings, target, store = _open(options)
+    _may_change(options, settings)
+    return wait_for(backup_stores.push(settings, target, store, options, PhaseReport()))
+
+
+def run_fetch(options: argparse.Namespace) -> ExitCode:
+    settings, target, store = _open(options)
+    _may_change(options, settings)
+
+    async def work() -> ExitCode:
+        backup = await backup_stores.fetch(
+            settings, target, store, options.store, options.id, PhaseReport()
+        )
+        _tell_details(backup, settings)
+        return ExitCode.OK
+
+    return wait_for(work())
 
 
 def run_verify(options: argparse.Namespace) -> ExitCode:
@@ -233,6 +249,10 @@ def run_verify(options: argparse.Namespace) -> ExitCode:
     from console.output import tell
 
     settings, target, store = _open(options)
+    if options.store:
+        return wait_for(
+            backup_stores.verify_copies(settings, target, options.store, options.id, PhaseReport())
+        )
     backups = store.backups(target.name)
     chosen = (
         [store.find(options.id, target.name)]
@@ -266,11 +286,18 @@ def run_drill(options: argparse.Namespace) -> ExitCode:
     settings, target, store = _open(options)
     if options.on == "server":
         _may_change(options, settings)
-    job = Job("drill", backup=store.find(options.id, target.name).id, place=options.on)
     if options.jobs:
         settings = replace(settings, backups=replace(settings.backups, jobs=options.jobs))
 
     async def work() -> ExitCode:
+        if options.store:
+            fetched = await backup_stores.fetch(
+                settings, target, store, options.store, options.id, PhaseReport()
+            )
+            identity = fetched.id
+        else:
+            identity = store.find(options.id, target.name).id
+        job = Job("drill", backup=identity, place=options.on)
         drilled = (await _carry_out(settings, target, job)).drill
         return ExitCode.UNKNOWN if drilled is None else _exit_code(drilled.verdict)
 
@@ -288,6 +315,10 @@ def run_list(options: argparse.Namespace) -> ExitCode:
     from console.output import tell, write
 
     settings, target, store = _open(options)
+    if options.store:
+        return wait_for(
+            backup_stores.tell_copies(settings, target, options.store, as_json=options.json)
+        )
     backups = store.backups(target.name)
     policy = settings.backups.retention
     if options.json:

@@ -48,6 +48,9 @@ def register(commands: Any) -> None:
         help="an id, latest (the default), or the path of any dump; or an action, see below",
     )
     parser.add_argument("id", nargs="?", metavar="ID", help="of a restore, after an action")
+    parser.add_argument(
+        "--from", dest="store", metavar="STORE", help="fetch BACKUP from a store of the settings"
+    )
     _add_choices(parser)
     parser.add_argument("--plan", action="store_true", help="only look, and say what would be done")
     parser.add_argument("--yes", action="store_true", help="begin without asking")
@@ -130,11 +133,18 @@ def _tell_status(options: argparse.Namespace) -> ExitCode:
 
 async def _plan(options: argparse.Namespace, settings: Settings, target: Target) -> Plan:
     from console.backup.store import Store
+    from console.commands.backup_stores import fetch
+    from console.commands.phases import PhaseReport
     from console.restore.options import Hooks
     from console.restore.plan import Request, make_plan
     from console.restore.source import find_source
 
-    source = find_source(Store(settings.backups.directory), options.what, target.name)
+    store = Store(settings.backups.directory)
+    reference = options.what
+    if options.store:
+        fetched = await fetch(settings, target, store, options.store, reference, PhaseReport())
+        reference = fetched.id
+    source = find_source(store, reference, target.name)
     request = Request(
         into=options.into,
         owner=options.owner,
@@ -159,11 +169,12 @@ async def _restore(options: argparse.Namespace, settings: Settings, target: Targ
     if options.plan:
         return ExitCode.OK if plan.may_begin else ExitCode.FAILURES
     plan.require()
-    name = plan.options.database if plan.needs_confirmation else ""
+    name = plan.options.database
+    # Also where nothing is replaced: whoever scripts a restore cannot know what will be left.
     confirmed = _is_confirmed(options, name)
     if not options.yes:
         _ask_to_begin()
-    elif name and not confirmed:
+    elif plan.needs_confirmation and not confirmed:
         _require_terminal(f"Add --confirm {name}.")
     directory = await begin(plan, target, settings, confirmed=confirmed)
     return await _watch_to_the_end(directory, options, settings, target)
