@@ -121,7 +121,8 @@ end and found whole. Nothing is changed by choosing; the next page looks whether
             self._remark = last_words(self._last, now) if self._last else ""
         except ConsoleError as error:
             self._last, self._remark = None, str(error)
-        return offer(wizard.store, wizard.owner, now, everybody=self._everybody)
+        stores = wizard.settings.offsite
+        return offer(wizard.store, wizard.owner, now, everybody=self._everybody, stores=stores)
 
     def _show(self) -> None:
         if self._choices is None or not self.app.is_running:

@@ -32,6 +32,8 @@ def test_without_backups_the_choice_says_what_to_do(tmp_path: Path) -> None:
     assert offered.severity is Severity.FAILURE
     assert not offered.choices
     assert "path" in offered.reason
+    offered = offer(Store(tmp_path), "home", datetime.now(UTC), stores=["vault"])
+    assert "backup fetch latest --from vault" in offered.reason
     closed = tmp_path / "file"
     closed.write_text("")
     assert offer(Store(closed), "home", datetime.now(UTC)).recommended is None

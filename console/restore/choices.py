@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,10 +54,18 @@ class Choices:
         return next((choice for choice in self.choices if choice.recommended), None)
 
 
-def offer(store: Store, target: str, now: datetime, *, everybody: bool = False) -> Choices:
+def offer(
+    store: Store,
+    target: str,
+    now: datetime,
+    *,
+    everybody: bool = False,
+    stores: Collection[str] = (),
+) -> Choices:
     """The target's backups, the newest first; of all targets with `everybody` or if it has none.
 
-    What cannot be read is said in the verdict, never raised.
+    `stores` may hold copies, which are not asked here. What cannot be read is said in the verdict,
+    never raised.
     """
     directory = store.directory(target)
     try:
@@ -67,7 +75,11 @@ def offer(store: Store, target: str, now: datetime, *, everybody: bool = False) 
         return Choices(directory, (), Severity.UNKNOWN, error.message, error.hint)
     chosen, reason = _recommended(store, target)
     choices = tuple(_choice(backup, target, shown, now, chosen) for backup in shown)
-    return Choices(directory, choices, *_judge(chosen, reason, target, choices, now))
+    severity, verdict, reason = _judge(chosen, reason, target, choices, now)
+    if chosen is None and stores:
+        name = min(stores)
+        reason = f"The store '{name}' may have a copy: backup fetch latest --from {name}"
+    return Choices(directory, choices, severity, verdict, reason)
 
 
 def _recommended(store: Store, target: str) -> tuple[Backup | None, str]:
