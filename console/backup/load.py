@@ -5,6 +5,7 @@ Nothing here knows of a live database: it creates a name that must not exist, an
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 import shutil
@@ -20,7 +21,7 @@ from console.backup.complaints import Complaint, Nature, parse, uncounted
 from console.backup.manifest import FileKind, Manifest
 from console.backup.snapshot import server_major
 from console.errors import CommandFailed, ConsoleError, QueryFailed
-from console.process import Finished, run
+from console.process import Finished, first_error, run
 from console.session import Limits, connect
 from console.target import Target
 from console.tools import Tools, dbname_argument, with_database
@@ -243,7 +244,8 @@ async def _pg_restore(
     arguments = [f"--dbname={dbname_argument(target.dbname)}", "--no-password", *options.only]
     # Every worker of newer tools complains at its start, all at once: between other messages,
     # those lines could not be told apart.
-    mismatch = tools.major >= _TRANSACTION_TIMEOUT > await server_major(target)
+    newer = tools.major >= _TRANSACTION_TIMEOUT
+    mismatch = newer and await server_major(target) < _TRANSACTION_TIMEOUT
     arguments += ["--verbose"] * (not mismatch)
     arguments += ["--no-owner"] * (not options.owners)
     arguments += ["--no-privileges"] * (not options.privileges)
@@ -252,9 +254,20 @@ async def _pg_restore(
     named, feed = named_or_fed(tools, archive)
     if not tools.in_container and options.jobs > 1 and kind is not FileKind.TAR:
         arguments.append(f"--jobs={options.jobs}")
-    watch = _Watch(report, len((await read_contents(tools, archive)).entries))
+    watch = _Watch(report)
+
+    async def expect() -> None:
+        watch.expected = len((await read_contents(tools, archive)).entries)
+
     with tools.command(target, "pg_restore", *arguments, *named) as command:
-        return await run(command, on_line=watch.line, feed=feed)
+        try:
+            # What there is to do is asked meanwhile: only the report of progress needs it.
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(expect())
+                running = tasks.create_task(run(command, on_line=watch.line, feed=feed))
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
+    return running.result()
 
 
 def _feed_bytes(text: bytes) -> Callable[[BinaryIO], None]:
@@ -267,7 +280,7 @@ def _feed_bytes(text: bytes) -> Callable[[BinaryIO], None]:
 @dataclass(slots=True)
 class _Watch:
     report: Report
-    expected: int | None
+    expected: int | None = None
     done: int = 0
     table: str = ""
 

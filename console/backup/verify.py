@@ -135,28 +135,37 @@ async def tools_for(manifest: Manifest, settings: ToolSettings, opened: Opened) 
 
 
 async def archive_checks(tools: Tools, path: Path, manifest: Manifest) -> list[Check]:
-    """List and fully read an archive, and compare both with the manifest."""
+    """List and fully read an archive, at the same time, and compare both with the manifest."""
     try:
-        contents = await read_contents(tools, path)
-    except ActionRefused as error:
-        return [Check("table of contents", Verdict.COULD_NOT_VERIFY, error.message)]
-    except ConsoleError as error:
-        return [Check("table of contents", Verdict.FAIL, error.message)]
-    entries = len(contents.entries)
+        async with asyncio.TaskGroup() as tasks:
+            listing = tasks.create_task(read_contents(tools, path))
+            reading = tasks.create_task(_read_checks(tools, path, manifest))
+    except BaseExceptionGroup as group:
+        error = first_error(group)
+        if isinstance(error, ActionRefused):
+            return [Check("table of contents", Verdict.COULD_NOT_VERIFY, error.message)]
+        if isinstance(error, ConsoleError):
+            return [Check("table of contents", Verdict.FAIL, error.message)]
+        raise error from None
+    entries = len(listing.result().entries)
     listed = entries == manifest.toc_entries and entries > 0
     answer = f"{entries} entries" + ("" if listed else f" instead of {manifest.toc_entries}")
-    checks = [Check("table of contents", Verdict.PASS if listed else Verdict.FAIL, answer)]
+    verdict = Verdict.PASS if listed else Verdict.FAIL
+    return [Check("table of contents", verdict, answer), *reading.result()]
+
+
+async def _read_checks(tools: Tools, path: Path, manifest: Manifest) -> list[Check]:
     reader = SqlReader()
     finished = await read_fully(tools, path, reader.consume)
     if finished.returncode != 0 or finished.lines:
-        return [*checks, Check("full read of the archive", Verdict.FAIL, finished.complaint)]
-    problem = reader.problem
-    if problem:
-        return [*checks, Check("full read of the archive", Verdict.FAIL, problem)]
-    checks.append(
-        Check("full read of the archive", Verdict.PASS, f"{size(reader.length)} of SQL, complete")
-    )
-    return [*checks, *row_checks("archive", manifest.tables, reader.rows)]
+        return [Check("full read of the archive", Verdict.FAIL, finished.complaint)]
+    if reader.problem:
+        return [Check("full read of the archive", Verdict.FAIL, reader.problem)]
+    whole = f"{size(reader.length)} of SQL, complete"
+    return [
+        Check("full read of the archive", Verdict.PASS, whole),
+        *row_checks("archive", manifest.tables, reader.rows),
+    ]
 
 
 def row_checks(
