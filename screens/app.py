@@ -25,6 +25,7 @@ from screens import keys
 from screens.keys import EVERYWHERE, RESCUE
 from screens.tabs import TABS
 from screens.terminal import driver_class, run_in_terminal
+from screens.themes import SIXTEEN
 from screens.widgets.banner import Banner, TabStrip
 from screens.widgets.dialogs import DetailDialog, help_body
 from screens.widgets.key_bar import KeyBar
@@ -68,6 +69,9 @@ class ConsoleApp(App[ExitCode]):
         self.read_only = read_only or settings.read_only
         self.session = Session(target)
         self.animation_level = "none"
+        self.register_theme(SIXTEEN)
+        if self.console.color_system == "standard":
+            self.theme = SIXTEEN.name
         self.notice = notice
         self._rescue = rescue
         self._with_tour = with_tour

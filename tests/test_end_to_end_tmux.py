@@ -133,7 +133,10 @@ def test_every_tab_at_other_sizes(opened: Opened, columns: int, lines: int) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("term", ["screen", "linux"])
 def test_sixteen_colours_are_enough(opened: Opened, term: str) -> None:
-    assert colours(walk(opened(80, 24, term), 80, 24)) == {"16"}
+    painted = walk(opened(80, 24, term), 80, 24)
+    assert colours(painted) == {"16"}
+    light_grey_ground = r"[\[;]47[;m]"
+    assert not re.search(light_grey_ground, painted), "white letters stand on it"
 
 
 @pytest.mark.slow
