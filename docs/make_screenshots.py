@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from console.demo import DemoOptions, demo
+from console.demo.migrations import MIGRATIONS_DIRECTORY
 from console.settings import Settings
 from console.target import Target
 from screens.app import ConsoleApp
@@ -24,8 +25,8 @@ async def take(target: Target) -> None:
     app = ConsoleApp(target, Settings(refresh_seconds=0.5))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(60)
-        for number, entry in enumerate(TABS, 1):
-            await pilot.press(str(number))
+        for entry in TABS:
+            await pilot.press(entry.key)
             await pilot.pause(SETTLED_SECONDS)
             app.save_screenshot(f"{entry.identity}.svg", str(HERE))
 
@@ -36,7 +37,13 @@ def main() -> None:
         Path(directory).chmod(0o755)
         options = DemoOptions(directory=Path(directory) / "demo")
         with demo(options) as running:
-            asyncio.run(take(Target("demo", running.conninfo, profile="medianest")))
+            target = Target(
+                "demo",
+                running.conninfo,
+                profile="medianest",
+                migrations=MIGRATIONS_DIRECTORY,
+            )
+            asyncio.run(take(target))
 
 
 if __name__ == "__main__":
