@@ -70,8 +70,6 @@ class ConsoleApp(App[ExitCode]):
         self.session = Session(target)
         self.animation_level = "none"
         self.register_theme(SIXTEEN)
-        if self.console.color_system == "standard":
-            self.theme = SIXTEEN.name
         self.notice = notice
         self._rescue = rescue
         self._with_tour = with_tour
@@ -90,6 +88,8 @@ class ConsoleApp(App[ExitCode]):
         yield KeyBar()
 
     async def on_mount(self) -> None:
+        if not self.is_headless and self.console.color_system == "standard":
+            self.theme = SIXTEEN.name
         self.app_resume_signal.subscribe(self, lambda _app: self.action_redraw())
         self.query_one(Banner).describe(None, None, lost=False)
         await self.action_show_tab(0)
