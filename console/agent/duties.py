@@ -27,6 +27,7 @@ from console.backup.manifest import Tier, Verdict
 from console.backup.store import Backup, Store
 from console.errors import ActionRefused, ConsoleError
 from console.findings import Severity
+from console.pitr.archive import Archive
 from console.settings import Settings
 from console.target import Target
 from console.units import duration
@@ -308,3 +309,20 @@ class Duties:
         self.memory.succeeded(BASE)
         self.memory.stand(Condition(Kind.BACKUP_FAILED, BASE, holds=False))
         self.log.info("base backup made", base=base.id, verdict=str(base.verdict))
+        await self._prune_wal(archive)
+
+    async def _prune_wal(self, archive: Archive) -> None:
+        """Base backups and WAL that no way back needs, while the clock can be trusted."""
+        from console.pitr.retention import prune
+
+        if clock_was_set(self.memory.made.values(), self.clock()):
+            self.log.warning("WAL not pruned", message="The clock was set: ages may be mistaken.")
+            return
+        try:
+            decided = await asyncio.to_thread(prune, archive, self.settings.pitr, dry_run=False)
+        except ConsoleError as error:
+            self.log.warning("WAL not pruned", message=error.message)
+            return
+        going = [decision.base.id for decision in decided.bases if not decision.keep]
+        if going or decided.wal:
+            self.log.info("WAL pruned", bases=going, segments=len(decided.wal))

@@ -70,7 +70,7 @@ def _register_keeping(actions: Any) -> None:
     base.add_argument("--incremental", action="store_true", help="over the newest one (17+)")
     base.add_argument("--note", default="", metavar="TEXT", help="kept with it")
     base.add_argument("--no-verify", action="store_true", help="leave it unverified")
-    base.add_argument("--if-due", action="store_true", help="only when the newest is too old")
+    base.add_argument("--if-due", action="store_true", help="only when due, and prune then")
     verify = action(actions, "verify", run_verify, "prove a base backup by reading all of it")
     verify.add_argument("id", nargs="?", metavar="ID", help="default: all not verified yet")
     action(actions, "status", run_status, "say what can be recovered", json=True)
@@ -183,6 +183,7 @@ def run_base(options: argparse.Namespace) -> ExitCode:
     from console.output import write
     from console.pitr.base import make_base, verify_base
     from console.pitr.due import base_is_due
+    from console.pitr.retention import prune
 
     settings, target, archive = open_archive(options)
     require_changes(options, settings)
@@ -203,6 +204,8 @@ def run_base(options: argparse.Namespace) -> ExitCode:
             base = await verify_base(archive, base, settings, say)
         tell_base(base)
         good = options.no_verify or base.verdict is Verdict.PASS
+        if options.if_due and good:
+            prune(archive, settings.pitr, dry_run=False)
         return ExitCode.OK if good else ExitCode.FAILURES
 
     return wait(work())
