@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from console.backup.store import explained
+from console.errors import CommandFailed
 from console.pitr.archive import Archive
 from console.pitr.names import lsn_text, reached
 from console.pitr.reading import read_segment, sealed_before
@@ -53,7 +55,8 @@ async def read_partial(archive: Archive, stretch: Stretch, file: WalFile, tools:
     Raises CommandFailed when the disk refuses or pg_waldump cannot be run.
     """
     found = await read_segment(archive, stretch, file, tools)
-    content = stretch.retrying(file, _read).ljust(stretch.segment_bytes, b"\0")
+    with explained(file.path):
+        content = stretch.retrying(file, _read).ljust(stretch.segment_bytes, b"\0")
     before = sealed_before(stretch, file.segment)
     end = file.segment.start
     if found.last is not None and found.last_bytes:
@@ -66,7 +69,13 @@ async def read_partial(archive: Archive, stretch: Stretch, file: WalFile, tools:
 def _read(file: WalFile) -> bytes:
     if file.partial:
         return file.path.read_bytes()
-    return read_whole(file.path, file.segment.bytes)
+    try:
+        return read_whole(file.path, file.segment.bytes)
+    except Damaged as problem:
+        raise CommandFailed(
+            f"WAL {file.segment.name} cannot be read: {problem}.",
+            "`pitr audit` reads all of the WAL.",
+        ) from problem
 
 
 def _page_problem(stretch: Stretch, file: WalFile, content: bytes, end: int) -> str:

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from console.backup.store import explained
+from console.errors import CommandFailed
 from console.pitr.archive import Archive
 from console.pitr.names import Segment, lsn_text
 from console.pitr.segment import Damaged, read_whole, sha256, unpack
@@ -86,7 +87,9 @@ def _lay_out(
     try:
         return None, [_plain(scratch, stretch, file, segment.timeline)]
     except Damaged as problem:
-        raise AssertionError("its content was read before") from problem
+        raise CommandFailed(
+            f"WAL {segment.name} cannot be read: {problem}.", "`pitr audit` reads all of the WAL."
+        ) from problem
 
 
 def _whole(stretch: Stretch, number: int, timeline: int) -> WalFile | None:
@@ -99,7 +102,8 @@ def _whole(stretch: Stretch, number: int, timeline: int) -> WalFile | None:
 
 def _require_as_received(stretch: Stretch, file: WalFile) -> None:
     sealed = stretch.ledger.get(file.segment.name)
-    content = stretch.retrying(file, lambda there: read_whole(there.path, there.segment.bytes))
+    with explained(file.path):
+        content = stretch.retrying(file, lambda there: read_whole(there.path, there.segment.bytes))
     if sealed is None or sha256(content) != sealed.sha256:
         raise Damaged("its content is not what was received")
 
