@@ -131,6 +131,8 @@ class _Receiver:
         """A server restored to an earlier time writes other WAL under the same positions."""
         async with connect(self.target, limits=_LOOKING) as connection:
             sample = await read_sample(connection, self.archive.info.slot)
+        assert self.progress is not None
+        self.progress.before = sample.restart_lsn
         files = self.archive.current.fresh().files
         whole = [segment for segment, file in files.items() if not file.partial]
         timeline = max((segment.timeline for segment in files), default=0)

@@ -82,11 +82,14 @@ class Progress:
     """
 
     state: ReceiverState
+    before: str | None = None
+    """The slot's position before streaming began: a slot made anew has received nothing."""
     _waiting: deque[tuple[datetime, int]] = field(default_factory=deque)
 
     def take(self, sample: WalSample) -> None:
         self._waiting.append((sample.at, lsn(sample.insert_lsn)))
-        flushed = max(lsn(sample.restart_lsn or "0/0"), lsn(self.state.recovery_lsn))
+        told = sample.restart_lsn if sample.restart_lsn != self.before else None
+        flushed = max(lsn(told or "0/0"), lsn(self.state.recovery_lsn))
         at = self.state.recovery_time
         while self._waiting and reached(flushed, self._waiting[0][1]):
             at = self._waiting.popleft()[0]
