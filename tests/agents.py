@@ -34,13 +34,17 @@ def write_settings(path: Path, targets: Mapping[str, Mapping[str, str]], **secti
 
 
 class AgentProcess:
-    """`medianest-console agent` with its log."""
+    """`medianest-console agent` with its log; `clock` is a file for agent_with_a_clock.py."""
 
-    def __init__(self, settings: Path, **environment: str) -> None:
+    def __init__(self, settings: Path, clock: Path | None = None, **environment: str) -> None:
+        command = ["-m", "console", "agent", "--settings", str(settings)]
+        if clock is not None:
+            command = [str(Path(__file__).with_name("agent_with_a_clock.py"))]
+            command += [str(settings), str(clock)]
         self.log_path = settings.with_suffix(".log")
         self._log = self.log_path.open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "console", "agent", "--settings", str(settings)],
+            [sys.executable, *command],
             stdout=self._log,
             stderr=self._log,
             env={**os.environ, **environment},

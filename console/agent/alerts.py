@@ -87,8 +87,9 @@ def step(
         else:
             after[condition.key] = alert
     for key, alert in list(after.items()):
-        told = machine.told(alert)
-        if told is None or now.seconds_since(alert.seen) > _FORGOTTEN_AFTER:
+        forgotten = now.seconds_since(alert.seen) > _FORGOTTEN_AFTER
+        told = None if forgotten else machine.told(alert)
+        if told is None:
             del after[key]
         else:
             after[key] = told
