@@ -36,7 +36,12 @@ def write_settings(path: Path, targets: Mapping[str, Mapping[str, str]], **secti
 class AgentProcess:
     """`medianest-console agent` with its log; `clock` is a file for agent_with_a_clock.py."""
 
-    def __init__(self, settings: Path, clock: Path | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        settings: Path,
+        clock: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         command = ["-m", "console", "agent", "--settings", str(settings)]
         if clock is not None:
             command = [str(Path(__file__).with_name("agent_with_a_clock.py"))]
@@ -47,7 +52,7 @@ class AgentProcess:
             [sys.executable, *command],
             stdout=self._log,
             stderr=self._log,
-            env={**os.environ, **environment},
+            env={**os.environ, **(environment or {})},
         )
 
     def __enter__(self) -> AgentProcess:

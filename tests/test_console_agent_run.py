@@ -168,7 +168,7 @@ def test_systemd_is_told_of_every_turn(medianest_db: Database, tmp_path: Path) -
         systemd.bind(str(place))
         systemd.settimeout(30)
         environment = {"NOTIFY_SOCKET": str(place), "WATCHDOG_USEC": "1000000"}
-        with AgentProcess(settings, **environment) as agent:
+        with AgentProcess(settings, environment=environment) as agent:
             heard: list[str] = []
 
             def hear_until(word: str) -> str:

@@ -60,6 +60,11 @@ class Duties:
         self.store = Store(self.settings.backups.directory)
         self._shelf = Shelf(self.store, self.target.name)
 
+    @property
+    def known_backups(self) -> tuple[Backup, ...]:
+        """The backups as they were read last, the newest first."""
+        return self._shelf.known
+
     async def backups(self) -> tuple[Backup, ...]:
         """The target's backups. Raises CommandFailed."""
         return await asyncio.to_thread(self._shelf.backups)

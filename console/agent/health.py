@@ -12,7 +12,7 @@ from psycopg import sql
 
 from console import machine, tls
 from console.agent.clock import Moment
-from console.errors import ConnectionFailed, ConsoleError, TooManyClients
+from console.errors import ConsoleError, TooManyClients
 from console.machine import Disk
 from console.overview import Rates, rates
 from console.session import APPLICATION_NAME, Limits, Session
@@ -25,6 +25,7 @@ from queries.statements import INSTALLATION, STATEMENT_TOTALS, StatementTotals
 from queries.storage import STORAGE_IDENTITY
 
 _LIMITS = Limits(statement_ms=5_000, lock_ms=1_000, connect_s=5)
+_DISKS = 15.0
 _MINUTE = 60.0
 _DAY = 86_400.0
 
@@ -76,6 +77,7 @@ class Look:
     _statements: sql.Identifier | None = None
     _data: Path | None = None
     _measured: Moment | None = None
+    _saw_disks: Moment | None = None
     _seen_certificate: Moment | None = None
 
     def __post_init__(self) -> None:
@@ -86,8 +88,9 @@ class Look:
 
     async def look(self, now: Moment) -> Reading:
         """What there is to see now. Raises nothing that has to do with the server."""
-        minutely = self._measured is None or now.seconds_since(self._measured) >= _MINUTE
-        disks = await self._disks() if minutely else {}
+        disks = await self._disks() if _is_old(self._saw_disks, now, _DISKS) else {}
+        if disks:
+            self._saw_disks = now
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -101,20 +104,19 @@ class Look:
             return Reading(now, True, error.message, error.hint, full=True, disks=disks)
         except ConsoleError as error:
             self._before = self._totals = None
-            await self._forget(error)
+            await self._forget()
             return Reading(now, False, error.message, error.hint, disks=disks)
         seconds = loop.time() - began
         since, self._before = rates(self._before, sample), sample
         reading = Reading(
             now, True, sample=sample, rates=since, lock_wait=waits, disks=disks, seconds=seconds
         )
-        return await self._minutely(reading) if minutely else reading
+        return await self._minutely(reading) if _is_old(self._measured, now, _MINUTE) else reading
 
-    async def _forget(self, error: ConsoleError) -> None:
+    async def _forget(self) -> None:
         """A session that a question was lost on may answer the next one late: open another."""
-        if not isinstance(error, ConnectionFailed):
-            with contextlib.suppress(ConsoleError, OSError):
-                await self._session.close()
+        with contextlib.suppress(ConsoleError, OSError):
+            await self._session.close()
         self._session = Session(self.target, _LIMITS)
 
     async def _minutely(self, reading: Reading) -> Reading:
@@ -179,6 +181,10 @@ class Look:
         except ConsoleError:
             return None
         return shown.certificate.days_left(now.wall) if shown.certificate else None
+
+
+def _is_old(last: Moment | None, now: Moment, seconds: float) -> bool:
+    return last is None or now.seconds_since(last) >= seconds
 
 
 def _disk_of(place: Path) -> Disk | None:

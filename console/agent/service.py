@@ -15,9 +15,12 @@ from typing import Any
 from console import __version__
 from console.agent import memory
 from console.agent.clock import Clock, Moment
+from console.agent.endpoint import Endpoint
 from console.agent.history import AgentHistory
 from console.agent.log import open_log
+from console.agent.metrics import Snapshot, registry
 from console.agent.outbox import addresses
+from console.agent.policy import Metrics
 from console.agent.postbox import Postbox
 from console.agent.presence import Presence, alone, write_presence
 from console.agent.supervisor import Supervisor
@@ -54,6 +57,8 @@ class Agent:
         self.settings = settings
         self.watched: dict[str, _Watched] = {}
         self._history = AgentHistory(directory / "history.sqlite")
+        self._endpoint: Endpoint | None = None
+        self._served: Metrics | None = None
         self.postbox = Postbox(self._history, addresses(settings.agent.alerts), clock, log)
 
     async def run(self, targets: Sequence[Target]) -> None:
@@ -62,6 +67,7 @@ class Agent:
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        self._serve_metrics()
         self.log.info("started", version=__version__, targets=[_name(t) for t in targets])
         await self._watch_only(targets)
         common = [
@@ -74,6 +80,7 @@ class Agent:
         finally:
             self._supervisor.stopping()
             await _ended(common)
+            self._serve_no_metrics()
             for name in list(self.watched):
                 await self._watch_no_more(name)
             self._history.close()
@@ -108,8 +115,33 @@ class Agent:
             self.settings = settings
             self.postbox.send_to(receivers)
             await self._watch_only(targets)
+            try:
+                self._serve_metrics()
+            except ConsoleError as error:
+                self.log.error("no metrics", message=error.message, hint=error.hint)
             self.log.info("reloaded", targets=sorted(self.watched))
         self._supervisor.ready(self._status())
+
+    def _serve_metrics(self) -> None:
+        """Listen as the settings say. Raises SettingsError and CommandFailed."""
+        policy = self.settings.agent.metrics
+        if policy == self._served:
+            return
+        self._serve_no_metrics()
+        if policy.listen is not None:
+            known = registry(self._snapshots, lambda: self.postbox.waiting)
+            self._endpoint = Endpoint(policy, known)
+            self._served = policy
+            self.log.info("metrics", listen=policy.listen, port=self._endpoint.port)
+
+    def _serve_no_metrics(self) -> None:
+        if self._endpoint is not None:
+            self._endpoint.close()
+        self._endpoint = self._served = None
+
+    def _snapshots(self) -> dict[str, Snapshot]:
+        found = {name: watched.watch.snapshot() for name, watched in list(self.watched.items())}
+        return {name: snapshot for name, snapshot in found.items() if snapshot is not None}
 
     def _status(self) -> str:
         return f"Watching {', '.join(sorted(self.watched)) or 'nothing'}."

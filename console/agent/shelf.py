@@ -15,15 +15,16 @@ class Shelf:
     def __init__(self, store: Store, target: str) -> None:
         self._store, self._target = store, target
         self._seal: _Seal | None = None
-        self._backups: tuple[Backup, ...] = ()
+        self.known: tuple[Backup, ...] = ()
+        """As they were read last."""
 
     def backups(self) -> tuple[Backup, ...]:
         """All of them, the newest first. Raises CommandFailed."""
         seal = _seal(self._store.directory(self._target))
         if seal != self._seal:
-            self._backups = self._store.backups(self._target)
+            self.known = self._store.backups(self._target)
             self._seal = seal
-        return self._backups
+        return self.known
 
 
 def _seal(directory: Path) -> _Seal:

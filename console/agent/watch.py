@@ -16,9 +16,11 @@ from console.agent.duties import Duties
 from console.agent.health import Look, Reading
 from console.agent.history import AgentHistory, Event, HistoryReader
 from console.agent.memory import Memory
+from console.agent.metrics import Snapshot
 from console.agent.outbox import messages_of
 from console.agent.postbox import Postbox
 from console.agent.presence import Doing
+from console.backup.manifest import Verdict
 from console.errors import ConsoleError
 from console.overview import cache_hit_ratio
 from console.settings import Settings
@@ -26,6 +28,8 @@ from console.target import Target
 
 _GREW_OVER = timedelta(days=7)
 _GREW_AT_LEAST = timedelta(hours=6)
+_SELDOM_SEEN = frozenset({Kind.DISK, Kind.DISK_FILLING, Kind.SLOW, Kind.CERTIFICATE})
+"""What is not looked at each time holds, or does not, as it was seen last."""
 _UNKNOWN_WHILE_DOWN = frozenset({Kind.RECEIVER})
 
 
@@ -46,8 +50,11 @@ class Watch:
     reading: Reading | None = None
     work: str = ""
     """What is being done to it now."""
+    slow_facts: Reading | None = None
+    """The last look that was at sizes and disks."""
+    certificate_days: float | None = None
     _look: Look = field(init=False)
-    _growth: dict[str, float] = field(default_factory=dict)
+    _seldom_seen: dict[str, Condition] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.duties = Duties(self.target, self.settings, self.memory, self.clock, self.log)
@@ -70,11 +77,30 @@ class Watch:
             return Doing(raised[0].severity, raised[0].message, self.work)
         return Doing("ok", "healthy", self.work)
 
+    def snapshot(self) -> Snapshot | None:
+        """What Prometheus is told; None before the first look."""
+        if self.reading is None:
+            return None
+        backups = self.duties.known_backups
+        proven = next((b for b in backups if b.verdict is Verdict.PASS), None)
+        return Snapshot(
+            self.reading,
+            self.memory,
+            backups,
+            self.duties.age(proven, self.clock()) if proven else None,
+            self.slow_facts or self.reading,
+            self.certificate_days,
+        )
+
     async def tick(self) -> None:
         """Look once and draw every conclusion. Raises CommandFailed when nothing can be kept."""
         now = self.clock()
         reading = await self._look.look(now)
         before, self.reading = self.reading, reading
+        if reading.disks or reading.database_bytes is not None:
+            self.slow_facts = reading
+        if reading.certificate_days is not None:
+            self.certificate_days = reading.certificate_days
         if before is None or before.up != reading.up:
             self.log.info("up" if reading.up else "down", message=reading.problem)
         seen = judge(
@@ -88,7 +114,11 @@ class Watch:
             if reading.up or condition.kind not in _UNKNOWN_WHILE_DOWN
         ]
         grown = await asyncio.to_thread(self._filling, reading) if reading.disks else ()
-        await self._conclude((*seen, *standing, *grown), reading)
+        for condition in (*seen, *grown):
+            if condition.kind in _SELDOM_SEEN:
+                self._seldom_seen[condition.key] = condition
+        often = [condition for condition in seen if condition.kind not in _SELDOM_SEEN]
+        await self._conclude((*often, *standing, *self._seldom_seen.values()), reading)
 
     async def _conclude(self, seen: Sequence[Condition], reading: Reading) -> None:
         policy = self.settings.agent.alerts
