@@ -36,12 +36,16 @@ COMMANDS = (
     "restore",
     "pitr",
     "agent",
+    "health",
     "rescue",
     "deploy",
     "serve",
     "doctor",
 )
 """Modules of console.commands, in the order of the help."""
+
+_OFTEN = ("health",)
+"""Commands that containers run every few seconds: the others are not imported beside them."""
 
 _BROKEN_PIPE = 141
 """128 + SIGPIPE, as a shell would say it."""
@@ -66,7 +70,9 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; the process's exit code (console.errors.ExitCode, or 141)."""
     try:
-        options = build_parser().parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        often = given[0] if given and given[0] in _OFTEN else None
+        options = build_parser((often,) if often else COMMANDS).parse_args(given)
         return int(options.run(options))
     except ConsoleError as error:
         from console.output import complain
@@ -84,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _BROKEN_PIPE
 
 
-def build_parser() -> Parser:
+def build_parser(names: Sequence[str] = COMMANDS) -> Parser:
+    """The parser of these commands."""
     parser = Parser(
         prog="medianest-console", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False
     )
@@ -92,7 +99,7 @@ def build_parser() -> Parser:
     parser.set_defaults(run=open_app, dsn=None, target=None, settings=None, read_only=False)
     add_target_options(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name in COMMANDS:
+    for name in names:
         import_module(f"console.commands.{name}").register(commands)
     return parser
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
+import re
+import shutil
 import socket
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from agents import AgentProcess, until, write_settings
 from conftest import Database
 from prometheus_client import CollectorRegistry, Gauge
@@ -17,6 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from console.agent.endpoint import Endpoint
 from console.agent.policy import Metrics
+from console.deploy.grafana import PANELS
+from console.deploy.writers import companion
 from console.errors import CommandFailed, SettingsError
 
 
@@ -145,3 +153,117 @@ def test_a_running_agent_serves_what_it_saw(served: str) -> None:
     assert values["medianest_backup_restore_seconds", home] > 0
     assert values["medianest_checks", ("severity", "ok"), home] > 20
     assert any(name == "medianest_disk_free_bytes" for name, *_ in values)
+
+
+PROMQL_WORDS = {"absent", "by", "increase", "or", "predict_linear", "rate", "sum", "time", "up"}
+
+
+def names_in(expression: str) -> set[str]:
+    """Metrics that an expression asks for."""
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"|\([a-z]+\) \(|by \([^)]*\)", " ", expression)
+    return set(re.findall(r"[a-z_]{2,}", bare)) - PROMQL_WORDS
+
+
+@pytest.mark.slow
+def test_dashboard_and_rules_ask_for_what_is_really_served(served: str) -> None:
+    there = {
+        sample.name
+        for family in text_string_to_metric_families(served)
+        for sample in family.samples
+    }
+    documented = set(re.findall(r"^# TYPE (\S+) ", served, re.MULTILINE))
+    queries = [query for panel in PANELS for query, _legend in panel.queries]
+    rules = yaml.safe_load(companion("prometheus-rules"))["groups"][0]["rules"]
+    asked = {name for query in queries for name in names_in(query)}
+    assert len(asked) > 20
+    # Means over a minute come after a minute; a standby's figures where there is a standby.
+    later = {"medianest_statements_per_second", "medianest_statement_mean_seconds"}
+    assert asked - there <= later <= documented
+    asked_by_rules = {name for rule in rules for name in names_in(rule["expr"])}
+    assert asked_by_rules - there - documented == set()
+
+
+def test_the_dashboard_is_what_grafana_imports() -> None:
+    document = json.loads(companion("grafana"))
+    assert (
+        document["templating"]["list"][0]["query"]["query"] == "label_values(medianest_up, target)"
+    )
+    places = [panel["gridPos"] for panel in document["panels"]]
+    cells = [
+        (x, y)
+        for place in places
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _y in cells) < 24
+    assert len({panel["id"] for panel in document["panels"]}) == len(PANELS)
+
+
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None and "CI" not in os.environ:
+        pytest.skip("promtool is not here (Debian's package prometheus)")
+    assert found is not None
+    return found
+
+
+def test_prometheus_takes_the_configuration_and_the_rules(tmp_path: Path) -> None:
+    (tmp_path / "medianest-rules.yaml").write_text(companion("prometheus-rules"))
+    (tmp_path / "prometheus.yaml").write_text(companion("prometheus"))
+    done = subprocess.run(
+        [promtool(), "check", "config", str(tmp_path / "prometheus.yaml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "16 rules found" in done.stdout + done.stderr
+
+
+RULE_TESTS = """
+rule_files: [medianest-rules.yaml]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'up{job="medianest"}', values: '1x300'}
+      - {series: 'medianest_up{target="home"}', values: '1x10 0x290'}
+      - {series: 'medianest_up{target="away"}', values: '1x300'}
+      - {series: 'medianest_connections{target="home"}', values: '50x10 90x290'}
+      - {series: 'medianest_connections_limit{target="home"}', values: '100x300'}
+      - {series: 'medianest_backup_age_seconds{target="home"}', values: '200000x300'}
+      - {series: 'medianest_backup_age_seconds{target="away"}', values: '200x300'}
+    alert_rule_test:
+      - eval_time: 5m
+        alertname: PostgreSQLDown
+        exp_alerts: []
+      - eval_time: 20m
+        alertname: PostgreSQLDown
+        exp_alerts:
+          - exp_labels: {severity: failure, target: home}
+            exp_annotations: {summary: home is down.}
+      - eval_time: 20m
+        alertname: PostgreSQLConnections
+        exp_alerts:
+          - exp_labels: {severity: warning, target: home}
+            exp_annotations: {summary: home uses 90% of its connections.}
+      - eval_time: 90m
+        alertname: BackupOverdue
+        exp_alerts:
+          - exp_labels: {severity: failure, target: home}
+            exp_annotations: {summary: home has no verified backup of the last 36 hours.}
+"""
+
+
+def test_the_rules_fire_when_they_should(tmp_path: Path) -> None:
+    (tmp_path / "medianest-rules.yaml").write_text(companion("prometheus-rules"))
+    (tmp_path / "tests.yaml").write_text(RULE_TESTS)
+    done = subprocess.run(
+        [promtool(), "test", "rules", str(tmp_path / "tests.yaml")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -20,6 +20,14 @@ _KINDS = {
     "kubernetes": "write Kubernetes manifests",
     "systemd": "write a unit for Debian's own server",
 }
+_COMPANIONS = {
+    "agent": "write a compose file for the agent, without root and read-only",
+    "agent-image": "write the Dockerfile of the agent's image",
+    "agent-unit": "write a confined systemd unit for the agent",
+    "prometheus": "write Prometheus' configuration to read the agent",
+    "prometheus-rules": "write Prometheus' rules for alerts",
+    "grafana": "write a Grafana dashboard of what the agent serves",
+}
 
 
 def register(commands: Any) -> None:
@@ -32,6 +40,8 @@ def register(commands: Any) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     _add_audit(actions)
     for kind, meaning in _KINDS.items():
+        _add_version(_add_writer(actions, kind, meaning))
+    for kind, meaning in _COMPANIONS.items():
         _add_writer(actions, kind, meaning)
 
 
@@ -59,14 +69,15 @@ def _add_audit(actions: Any) -> None:
     parser.set_defaults(run=run_audit)
 
 
-def _add_writer(actions: Any, kind: str, meaning: str) -> None:
+def _add_writer(actions: Any, kind: str, meaning: str) -> argparse.ArgumentParser:
     from console.cli import add_target_options
 
     parser = actions.add_parser(kind, help=meaning, allow_abbrev=False)
     add_target_options(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="a new file; default: print it")
-    _add_version(parser)
     parser.set_defaults(run=run_writer, kind=kind)
+    assert isinstance(parser, argparse.ArgumentParser)
+    return parser
 
 
 def _add_version(parser: argparse.ArgumentParser) -> None:
@@ -95,11 +106,14 @@ def run_audit(options: argparse.Namespace) -> ExitCode:
 def run_writer(options: argparse.Namespace) -> ExitCode:
     from pathlib import Path
 
-    from console.deploy.writers import deployment
+    from console.deploy.writers import COMPANIONS, companion, deployment
     from console.errors import ActionRefused
     from console.output import tell, write
 
-    content = deployment(options.kind, _server(options))
+    if options.kind in COMPANIONS:
+        content = companion(options.kind)
+    else:
+        content = deployment(options.kind, _server(options))
     if options.output is None:
         write(content)
         return ExitCode.OK
@@ -112,7 +126,8 @@ def run_writer(options: argparse.Namespace) -> ExitCode:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no path"
         raise ActionRefused(f"{path} cannot be written ({reason}).", "Name another.") from error
-    tell(f"Written to {path}; what to do before the first start is at its top.")
+    more = "" if options.kind == "grafana" else "; what to do before the first start is at its top"
+    tell(f"Written to {path}{more}.")
     return ExitCode.OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from console import __version__
 from console.deploy.images import ALPINE, Image, parse_image
 from console.deploy.model import Server
 from console.deploy.reading import Place, Scalar
@@ -16,6 +17,15 @@ TEMPLATES = {
     "kubernetes": "kubernetes.yaml",
     "systemd": "postgresql.service",
 }
+COMPANIONS = {
+    "agent": "agent.yaml",
+    "agent-image": "agent.Dockerfile",
+    "agent-unit": "agent.service",
+    "prometheus": "prometheus.yaml",
+    "prometheus-rules": "prometheus-rules.yaml",
+    "grafana": None,
+}
+"""What goes with a server: templates by kind; None is made by a module of its own."""
 _PROBE = '["pg_isready", "-q", "-h", "127.0.0.1", "-U", "medianest", "-d", "medianest"]'
 
 
@@ -40,6 +50,18 @@ def deployment(kind: str, server: Server | None = None) -> str:
     for mark, value in values.items():
         template = template.replace(mark, value)
     return template
+
+
+def companion(kind: str) -> str:
+    """The text of what runs beside a server or reads what the agent serves, one of COMPANIONS."""
+    template = COMPANIONS[kind]
+    if template is None:
+        from console.deploy.grafana import dashboard
+
+        return dashboard()
+    text = files(__package__).joinpath("templates", template).read_text("utf-8")
+    newest = max(map(int, known().majors))
+    return text.replace("@VERSION@", __version__).replace("@MAJOR@", str(newest))
 
 
 def _image(server: Server | None) -> Image:
