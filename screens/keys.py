@@ -101,7 +101,15 @@ TABLE = (
 )
 
 TABS: dict[str, tuple[Key, ...]] = {
-    "overview": (),
+    "overview": (
+        Key(
+            "h",
+            "span",
+            "history",
+            "Show the charts over hours, days and weeks, as the agent saw them.",
+            shown=False,
+        ),
+    ),
     "schema": (Key("d", "ddl", "DDL", "Show the CREATE statement of the selected object."),),
     "indexes": (
         *TABLE,

@@ -15,6 +15,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from console import units
+from console.agent.past import SPANS, Past, read_past
+from console.agent.presence import Presence
 from console.backup.history import Newest, newest_proven
 from console.backup.store import Store
 from console.findings import Finding, Severity
@@ -28,6 +30,13 @@ from screens.widgets.tab import Tab
 
 SLOW_EVERY = timedelta(minutes=1)
 """pg_database_size reads every file's length, and backups are files: once a minute is enough."""
+
+PAST_EVERY = timedelta(seconds=15)
+CHARTS = {
+    "transactions_per_second": "chart-transactions",
+    "connections": "chart-connections",
+}
+"""The agent's figures, and the charts that show them."""
 
 
 class OverviewTab(Tab):
@@ -70,6 +79,11 @@ what to do about it.
         ),
         ("last backup", "The newest one that was verified, by the backup directory."),
         ("restore drill", "When a backup was last restored for trial, and how long that took."),
+        (
+            "agent",
+            "Whether medianest-console agent runs and when it looked last; shown once it ever ran."
+            " With h the charts go back hours, days and weeks by what it wrote down.",
+        ),
         ("archiving", "Whether WAL is archived, and when that last succeeded."),
     )
 
@@ -78,6 +92,9 @@ what to do about it.
         self.history = History()
         self._findings: list[Finding] | None = None
         self._backups = Newest(None, None)
+        self._past = Past(None, {})
+        self._span: timedelta | None = None
+        self._past_due = datetime.min.replace(tzinfo=UTC)
         self._shown: Figures | None = None
         self._slow_due = datetime.min.replace(tzinfo=UTC)
 
@@ -102,7 +119,26 @@ what to do about it.
             store = Store(self.console.settings.backups.directory)
             self._backups = await asyncio.to_thread(newest_proven, store, self.console.target.name)
             self._slow_due = sample.at + SLOW_EVERY
+        if sample.at >= self._past_due:
+            self._past = await self._read_past()
+            self._past_due = sample.at + PAST_EVERY
         return sample
+
+    async def _read_past(self) -> Past:
+        now = datetime.now(UTC)
+        return await asyncio.to_thread(
+            read_past, self.console.target, tuple(CHARTS), self._span, now
+        )
+
+    def action_span(self) -> None:
+        """The next span, after the longest the minutes seen here again."""
+        if self._past.presence is None:
+            self.notify("There is no history: `medianest-console agent` has never run here.")
+            return
+        spans = (None, *SPANS)
+        self._span = spans[(spans.index(self._span) + 1) % len(spans)]
+        self._past_due = datetime.min.replace(tzinfo=UTC)
+        self.action_reload()
 
     def show(self, value: Sample) -> None:
         latest = self.history.add(value)
@@ -135,9 +171,17 @@ what to do about it.
             archiving_line(sample),
             drill_line(self._backups, sample),
         ]
+        if self._past.presence is not None:
+            left.append(agent_line(self._past.presence, datetime.now(UTC)))
+            right.append(("history", Text("h: hours, days, weeks", style="dim")))
         return Figures(left, right)
 
     def _draw_charts(self) -> None:
+        if self._span is not None:
+            for name, chart in CHARTS.items():
+                line = self._past.lines.get(name, [])
+                self.query_one(f"#{chart}", Chart).draw(line, self._span)
+            return
         transactions = [
             (rate.at, rate.transactions_per_second)
             for rate in self.history.rates
@@ -253,6 +297,14 @@ def drill_line(newest: Newest, sample: Sample) -> Figure:
     text = Text(units.age(drill.at, sample.at))
     text.append(f"  in {units.duration(drill.restore_seconds)}", style="dim")
     return "restore drill", text
+
+
+def agent_line(presence: Presence, now: datetime) -> Figure:
+    if not presence.running:
+        return "agent", Text(f"does not run, last seen {units.age(presence.seen, now)}", "yellow")
+    if presence.is_late(now):
+        return "agent", Text(f"stuck, looked {units.age(presence.seen, now)}", "yellow")
+    return "agent", Text(f"runs, looked {units.age(presence.seen, now)}")
 
 
 def archiving_line(sample: Sample) -> Figure:

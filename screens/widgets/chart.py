@@ -12,7 +12,9 @@ from textual.geometry import Region
 from textual_plotext import PlotextPlot
 
 BUCKET_SECONDS = 5
-"""Points are averaged over this long, so that a chart moves this seldom."""
+"""Points are averaged over this long or longer, so that a chart moves this seldom."""
+_MOST_POINTS = 300
+"""More would not be seen: a chart is two dots to a cell wide."""
 
 
 SMALLEST_HEIGHT = 8
@@ -26,15 +28,17 @@ class Chart(PlotextPlot):
         super().__init__(id=id, classes="chart")
         self._title = title
         self._points: list[tuple[float, float]] | None = None
+        self._seconds = 0.0
         self._lines: list[Text] = []
 
     def draw(self, values: Iterable[tuple[datetime, float]], length: timedelta) -> None:
         """Show the values of the last `length`, in time order."""
-        points = buckets(values)
-        if points == self._points:
+        seconds = length.total_seconds()
+        points = buckets(values, max(BUCKET_SECONDS, int(seconds / _MOST_POINTS)))
+        if points == self._points and seconds == self._seconds:
             return
-        self._points = points
-        self._plan(length.total_seconds())
+        self._points, self._seconds = points, seconds
+        self._plan(seconds)
         before, self._lines = self._lines, self._built()
         if len(before) == len(self._lines):
             pairs = enumerate(zip(before, self._lines, strict=True))
@@ -76,20 +80,22 @@ class Chart(PlotextPlot):
 
 
 def _length(seconds: float) -> str:
-    days = seconds / 86_400
-    return f"{days:.0f} days" if days >= 2 else f"{seconds / 60:.0f} min"
+    for unit, name in ((7 * 86_400, "weeks"), (86_400, "days"), (3600, "hours")):
+        if seconds >= (14 * 86_400 if name == "weeks" else 2 * unit):
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 60:.0f} min"
 
 
-def buckets(values: Iterable[tuple[datetime, float]]) -> list[tuple[float, float]]:
-    """(seconds, mean) of each BUCKET_SECONDS that is over, in order; the running one if alone."""
+def buckets(
+    values: Iterable[tuple[datetime, float]], length: int = BUCKET_SECONDS
+) -> list[tuple[float, float]]:
+    """(seconds, mean) of each bucket that is over, in order; the running one if alone."""
     sums: dict[int, list[float]] = {}
     for at, value in values:
-        sums.setdefault(int(at.timestamp()) // BUCKET_SECONDS, []).append(value)
+        sums.setdefault(int(at.timestamp()) // length, []).append(value)
     if len(sums) > 1:
         del sums[max(sums)]
-    return [
-        (float(bucket * BUCKET_SECONDS), sum(found) / len(found)) for bucket, found in sums.items()
-    ]
+    return [(float(bucket * length), sum(found) / len(found)) for bucket, found in sums.items()]
 
 
 def ceiling(value: float) -> float:
