@@ -1,0 +1,94 @@
+"""From the command to the first filled screen, beside other terminal programs; and --version."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from measuring import by_turns, record, seconds
+from peers import peer
+from terminal import Terminal
+
+from console.process import Command, run
+from console.target import Target
+
+pytestmark = pytest.mark.benchmark
+
+ROUNDS = 4
+OURS = (sys.executable, "-m", "console")
+
+
+def _address(database: Mapping[str, Any]) -> str:
+    user = f"{database['user']}@"
+    return (
+        f"postgresql://{user}/{database['dbname']}?host={database['host']}&port={database['port']}"
+    )
+
+
+def _filled(
+    command: Sequence[str], holds: Callable[[str], bool], environment: Mapping[str, str]
+) -> float:
+    """Seconds from the command to a screen of 120x40 that holds what was asked for."""
+    began = time.perf_counter()
+    with Terminal(command, 120, 40, environment) as terminal:
+        terminal.until(holds, "a filled screen", 60)
+        return time.perf_counter() - began
+
+
+def _peer_command(name: str, database: Mapping[str, Any]) -> list[str]:
+    address = _address(database)
+    if name == "harlequin":
+        return [peer(name), "--adapter", "postgres", "--theme", "textual-dark", address]
+    if name == "pgcli":
+        return [peer(name), address]
+    place = ["-h", database["host"], "-p", str(database["port"]), "-U", database["user"]]
+    return [peer(name), *place, "-d", database["dbname"]]
+
+
+_SHOWS: dict[str, Callable[[str], bool]] = {
+    # The name in the tree, below the title of the catalog.
+    "harlequin": lambda text: re.search(r"test_\d+ db", text) is not None,
+    "pgcli": lambda text: re.search(r"test_\d+>", text) is not None,
+    "pg_activity": lambda text: "RUNNING QUERIES" in text,
+}
+
+
+@pytest.mark.parametrize("name", ["harlequin", "pgcli", "pg_activity"])
+async def test_first_filled_screen(name: str, medianest18: Target, private_home: Path) -> None:
+    database = dict(medianest18.parameters)
+    environment = {"PGPASSFILE": str(database["passfile"]), "HOME": str(private_home)}
+    environment["DATABASE_URL"] = _address(database)
+    command = _peer_command(name, database)
+
+    async def ours() -> float:
+        return _filled(OURS, lambda text: "of 97" in text and "cache hit" in text, environment)
+
+    async def theirs() -> float:
+        return _filled(command, _SHOWS[name], environment)
+
+    pairs = await by_turns(ROUNDS, ours, theirs)
+    # A prompt, or a table of sessions, is no application: only harlequin's is a like for like.
+    assert record(
+        "Start", f"first filled screen against {name}'s", pairs.ratio.median,
+        1.0 if name == "harlequin" else None,
+        ours=pairs.ours.words("s"), beside=pairs.theirs.words("s"),
+    )  # fmt: skip
+
+
+async def test_version_is_told_at_once() -> None:
+    async def ours() -> float:
+        return await seconds(run(Command((*OURS, "--version"))))
+
+    async def theirs() -> float:
+        return await seconds(run(Command((sys.executable, "-c", "pass"))))
+
+    pairs = await by_turns(15, ours, theirs)
+    assert record(
+        "Start", "--version, beside python -c pass", pairs.ours.median, 0.15, unit="s",
+        ours=pairs.ours.words("s"), beside=pairs.theirs.words("s"),
+    )  # fmt: skip
