@@ -37,6 +37,8 @@ CHARTS = {
     "connections": "chart-connections",
 }
 """The agent's figures, and the charts that show them."""
+MOST_POINTS = 300
+"""More would not be seen in a chart, which is two dots to a cell wide."""
 
 
 class OverviewTab(Tab):
@@ -180,7 +182,8 @@ what to do about it.
         if self._span is not None:
             for name, chart in CHARTS.items():
                 line = self._past.lines.get(name, [])
-                self.query_one(f"#{chart}", Chart).draw(line, self._span)
+                bucket = int(self._span.total_seconds() / MOST_POINTS)
+                self.query_one(f"#{chart}", Chart).draw(line, self._span, bucket)
             return
         transactions = [
             (rate.at, rate.transactions_per_second)

@@ -28,7 +28,7 @@ from console.backup.store import Store
 from console.errors import CommandFailed
 from console.local_server import LocalServer, find_binaries
 
-SECONDS = float(os.environ.get("CONSOLE_SOAK_MINUTES", "1.5")) * 60
+SECONDS = float(os.environ.get("CONSOLE_SOAK_MINUTES", "1")) * 60
 KILLS = 10
 _HOUR = 3600.0
 

@@ -12,9 +12,7 @@ from textual.geometry import Region
 from textual_plotext import PlotextPlot
 
 BUCKET_SECONDS = 5
-"""Points are averaged over this long or longer, so that a chart moves this seldom."""
-_MOST_POINTS = 300
-"""More would not be seen: a chart is two dots to a cell wide."""
+"""Points are averaged over this long, so that a chart moves this seldom."""
 
 
 SMALLEST_HEIGHT = 8
@@ -31,10 +29,15 @@ class Chart(PlotextPlot):
         self._seconds = 0.0
         self._lines: list[Text] = []
 
-    def draw(self, values: Iterable[tuple[datetime, float]], length: timedelta) -> None:
-        """Show the values of the last `length`, in time order."""
+    def draw(
+        self,
+        values: Iterable[tuple[datetime, float]],
+        length: timedelta,
+        bucket: int = BUCKET_SECONDS,
+    ) -> None:
+        """Show the values of the last `length`, in time order, averaged over `bucket` seconds."""
         seconds = length.total_seconds()
-        points = buckets(values, max(BUCKET_SECONDS, int(seconds / _MOST_POINTS)))
+        points = buckets(values, bucket)
         if points == self._points and seconds == self._seconds:
             return
         self._points, self._seconds = points, seconds
@@ -80,8 +83,8 @@ class Chart(PlotextPlot):
 
 
 def _length(seconds: float) -> str:
-    for unit, name in ((7 * 86_400, "weeks"), (86_400, "days"), (3600, "hours")):
-        if seconds >= (14 * 86_400 if name == "weeks" else 2 * unit):
+    for unit, name in ((86_400, "days"), (3600, "hours")):
+        if seconds >= 2 * unit:
             return f"{seconds / unit:.0f} {name}"
     return f"{seconds / 60:.0f} min"
 
