@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from psycopg.conninfo import make_conninfo
 
@@ -154,3 +155,20 @@ def listening() -> Iterator[Listener]:
         yield listener
     finally:
         listener.stop()
+
+
+@contextmanager
+def small_disk(place: Path, megabytes: int = 32) -> Iterator[Path]:
+    """A file system of its own; needs root, as CI has."""
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(place)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)

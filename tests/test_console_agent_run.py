@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agents import AgentProcess, Listener, agent_history, listening, until, write_settings
+from agents import (
+    AgentProcess,
+    Listener,
+    agent_history,
+    listening,
+    small_disk,
+    until,
+    write_settings,
+)
 from conftest import Database, run_sql
 
 from console.agent.presence import read_presence
@@ -231,3 +240,29 @@ def test_a_test_message_says_who_took_it(tmp_path: Path, listener: Listener) -> 
     ]
     assert listener.titles == ["A test from MediaNest Console"]
     assert json.dumps(listener.received).count("can reach you") == 1
+
+
+@pytest.mark.slow
+def test_a_full_disk_under_its_history_does_not_end_it(
+    medianest_db: Database, tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "disk", 4) as disk:
+        monkeypatch.setenv("XDG_STATE_HOME", str(disk))
+        settings = write_settings(
+            tmp_path / "settings.yaml",
+            {"home": medianest_db},
+            agent={**NOTHING, "disks": [str(disk)], "alerts": alerts(listener)},
+        )
+        with AgentProcess(settings) as agent:
+            agent.wait_for("up")
+            (disk / "filler").write_bytes(b"")
+            with contextlib.suppress(OSError), (disk / "filler").open("wb") as filler:
+                while True:
+                    filler.write(bytes(4096))
+                    filler.flush()
+            agent.wait_for("not written down")
+            until(lambda: f"home: a disk is nearly full ({disk})" in listener.titles)
+            (disk / "filler").unlink()
+            until(lambda: f"Over: home: a disk is nearly full ({disk})" in listener.titles)
+            assert agent.stop() == 0
+        assert len(listener.titles) == 2

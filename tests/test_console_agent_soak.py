@@ -10,17 +10,15 @@ import json
 import os
 import signal
 import statistics
-import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from agents import AgentProcess, Listener, listening, until, write_settings
+from agents import AgentProcess, Listener, listening, small_disk, until, write_settings
 from conftest import Database, run_sql
 
 from console.backup.manifest import Verdict
@@ -31,23 +29,6 @@ from console.local_server import LocalServer, find_binaries
 SECONDS = float(os.environ.get("CONSOLE_SOAK_MINUTES", "1")) * 60
 KILLS = 10
 _HOUR = 3600.0
-
-
-@contextmanager
-def small_disk(place: Path) -> Iterator[Path]:
-    """A file system of 32 MB; needs root, as CI has."""
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(place)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from console.agent.courier import Courier
 from console.agent.history import AgentHistory
 from console.agent.outbox import Address, Message, Outbox
 from console.backup import jsonfile
+from console.errors import ConsoleError
 
 _OUTBOX = "outbox"
 
@@ -50,7 +51,11 @@ class Postbox:
     async def _keep(self) -> None:
         async with self.saving:
             document = _document(self._courier.outbox)
-            await asyncio.to_thread(self._history.remember, {"": document})
+            try:
+                await asyncio.to_thread(self._history.remember, {"": document})
+            except ConsoleError as error:
+                # Telling goes on from memory: a full disk is what it may have to tell of.
+                self._log.error("not written down", message=error.message, hint=error.hint)
 
     def _tell(self, message: Message, delivered: bool) -> None:
         if delivered:

@@ -198,9 +198,16 @@ class Agent:
             did = False
             for name in sorted(self.watched):
                 if name in self.watched:
-                    did |= await self.watched[name].watch.work_once()
+                    did |= await self._work_for(self.watched[name].watch)
             if not did:
                 await asyncio.sleep(_IDLE_LOOKS * self.settings.agent.health_seconds)
+
+    async def _work_for(self, watch: Watch) -> bool:
+        try:
+            return await watch.work_once()
+        except ConsoleError as error:
+            watch.log.error("not written down", message=error.message, hint=error.hint)
+            return False
 
     async def _tidy(self) -> None:
         while True:
