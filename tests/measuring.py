@@ -18,14 +18,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 COMMAND = ".venv/bin/python -m pytest -m benchmark tests/benchmarks"
 
-SECTIONS = (
-    "Backup and restore",
-    "Cut-over",
-    "Start",
-    "Large catalogs",
-    "Watching",
-    "The terminal",
-)
+SECTIONS = ("Backup and restore", "Cut-over", "Start", "Watching")
 
 _HEAD = f"""# Measured
 
