@@ -37,6 +37,7 @@ COMMANDS = (
     "pitr",
     "agent",
     "health",
+    "fleet",
     "rescue",
     "deploy",
     "serve",

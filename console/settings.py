@@ -88,13 +88,14 @@ def choose_target(
     if dsn is not None:
         return from_dsn(dsn)
     if name is not None:
-        return _named(settings, name)
+        return named_target(settings, name)
     if environ.get("DATABASE_URL", "").strip() or settings.target is None:
         return from_environment(environ)
-    return _named(settings, settings.target)
+    return named_target(settings, settings.target)
 
 
-def _named(settings: Settings, name: str) -> Target:
+def named_target(settings: Settings, name: str) -> Target:
+    """A target of the settings, by its name. Raises SettingsError."""
     if name not in settings.targets:
         known = ", ".join(sorted(settings.targets)) or "none"
         raise SettingsError(

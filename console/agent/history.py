@@ -270,6 +270,14 @@ class HistoryReader:
             ).fetchall()
         return [Point(_time(at), low, mean, high) for at, low, mean, high in rows]
 
+    def recall(self, target: str, name: str) -> object:
+        """The document kept under a name; None when there is none."""
+        with self._reading() as file:
+            row = file.execute(
+                "SELECT document FROM remembered WHERE target = ? AND name = ?", (target, name)
+            ).fetchone()
+        return None if row is None else json.loads(row[0])
+
     def events(self, target: str, since: datetime, limit: int = 200) -> Sequence[Event]:
         """What happened, the newest first."""
         with self._reading() as file:

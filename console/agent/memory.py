@@ -10,7 +10,7 @@ from console.agent.alerts import Alert
 from console.agent.clock import Moment
 from console.agent.conditions import Condition
 from console.agent.due import Failure
-from console.agent.history import AgentHistory
+from console.agent.history import AgentHistory, HistoryReader
 from console.backup import jsonfile
 
 _MEMORY = "memory"
@@ -63,7 +63,7 @@ class Memory:
         self.made = dict(sorted(kept.items())[-_MOST_BACKUPS:])
 
 
-def recall(history: AgentHistory, target: str) -> Memory:
+def recall(history: AgentHistory | HistoryReader, target: str) -> Memory:
     """What was kept of a target; a new memory when that is none, or of another version."""
     try:
         return jsonfile.decode(history.recall(target, _MEMORY), Memory)

@@ -17,7 +17,8 @@ from console.units import age, duration, size
 OBJECTIVE_SECONDS = 300.0
 """An emergency restore is to take less than five minutes."""
 
-_STALE = timedelta(hours=36)
+STALE = timedelta(hours=36)
+"""Age from which a newest backup is too old to be called recent."""
 _GAP = timedelta(hours=49)
 _DRILL_STALE = timedelta(days=7)
 _GROWTH = 1.5
@@ -66,7 +67,7 @@ def _finding(name: str, severity: Severity, message: str, answer: str, fix: str 
 
 
 def _freshness(newest: Backup, now: datetime) -> Finding:
-    old = now - newest.made_at > _STALE
+    old = now - newest.made_at > STALE
     return _finding(
         "verified",
         Severity.WARNING if old else Severity.OK,

@@ -1,0 +1,145 @@
+"""medianest-console fleet: how every target of the settings is, a line each."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from console.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from console.fleet import Live, Member
+
+_EPILOG = (
+    "Exit code, by the worst target: 0 all well, 1 warnings, 2 one fails or is down, 3 something"
+    " could not be seen, also a mistake in the command line or the settings."
+)
+_HEADINGS = ("TARGET", "VERDICT", "VERSION", "ROLE", "CONNECTIONS", "SIZE", "PROVEN", "ALERTS")
+_RIGHT = frozenset({"CONNECTIONS", "SIZE"})
+
+
+def register(commands: Any) -> None:
+    parser = commands.add_parser(
+        "fleet",
+        help="say how every target of the settings is",
+        description="Ask all targets at once, each for five seconds at most, and say how each is.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--settings", metavar="FILE", default=argparse.SUPPRESS, help="a settings file (YAML)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    import asyncio
+    import json
+    from dataclasses import asdict
+
+    from console import fleet
+    from console.commands.target import settings_with_targets
+    from console.findings import Severity, exit_code
+    from console.output import write
+
+    settings = settings_with_targets(options)
+    members = asyncio.run(fleet.look(settings))
+    if options.json:
+        listed = [_document(member, asdict) for member in members]
+        write(json.dumps(listed, indent=1, ensure_ascii=False, default=str) + "\n")
+    else:
+        write(_table(members))
+    verdict = fleet.worst(members)
+    if verdict is Severity.INFO:
+        return ExitCode.OK
+    return exit_code(verdict, fail_on_warning=True)
+
+
+def _table(members: Sequence[Member]) -> str:
+    """A line each, then what is wrong with whom."""
+    rows = [_HEADINGS, *(_row(member) for member in members)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if heading in _RIGHT else cell.ljust(width)
+            for heading, cell, width in zip(_HEADINGS, row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    lines += [
+        f"{finding.severity}: {member.name}: {finding.message}"
+        for member in members
+        for finding in member.findings
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(member: Member) -> tuple[str, ...]:
+    from console.units import age, counted, size
+
+    proven = "never"
+    if member.verified is not None:
+        proven = age(member.verified.made_at, member.at)
+        proven += ", drilled" if member.drilled is not None else ", no drill"
+    alerts = "no agent" if member.alerts is None else "none"
+    if member.alerts:
+        alerts = counted(len(member.alerts), "alert")
+    if member.live is None:
+        return (member.name, "down", "", "", "", "", proven, alerts)
+    sample = member.live.sample
+    return (
+        member.name,
+        str(member.verdict),
+        member.live.server.version.partition(" ")[0],
+        _role(member.live),
+        f"{sample.connections} of {sample.max_connections - sample.reserved_connections}",
+        size(member.live.database_bytes),
+        proven,
+        alerts,
+    )
+
+
+def _role(live: Live) -> str:
+    from console.units import duration
+
+    place = live.place
+    if not place.in_recovery:
+        return "primary"
+    if place.seconds_behind is None:
+        return "standby, lag unknown"
+    if place.seconds_behind == 0:
+        return "standby, up to date"
+    return f"standby, {duration(place.seconds_behind)} behind"
+
+
+def _document(member: Member, asdict: Any) -> dict[str, object]:
+    live = member.live
+    return {
+        "target": member.name,
+        "database": member.label,
+        "at": member.at.isoformat(),
+        "verdict": "down" if live is None else str(member.verdict),
+        "problem": member.problem,
+        "version": None if live is None else live.server.version,
+        "role": None if live is None else "standby" if live.place.in_recovery else "primary",
+        "replication": None if live is None else asdict(live.place),
+        "connections": None if live is None else live.sample.connections,
+        "connections_allowed": None
+        if live is None
+        else live.sample.max_connections - live.sample.reserved_connections,
+        "bytes": None if live is None else live.database_bytes,
+        "verified_backup": _backup(member.verified),
+        "drilled_backup": _backup(member.drilled),
+        "alerts": None if member.alerts is None else [alert.message for alert in member.alerts],
+        "findings": [
+            {"check": f.check, "severity": str(f.severity), "message": f.message, "fix": f.fix}
+            for f in member.findings
+        ],
+    }
+
+
+def _backup(backup: Any) -> dict[str, str] | None:
+    return None if backup is None else {"id": backup.id, "made_at": backup.made_at.isoformat()}

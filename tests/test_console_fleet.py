@@ -1,0 +1,106 @@
+"""fleet: every target at once, and one that is down or mute holds up nobody."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import run_sql
+from psycopg.conninfo import make_conninfo
+
+from console.cli import main
+from console.errors import ExitCode
+
+Database = dict[str, Any]
+
+
+@pytest.fixture
+def mute_port() -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as listening:
+        yield listening.getsockname()[1]
+
+
+def settings_file(directory: Path, **urls: str) -> str:
+    path = directory / "settings.yaml"
+    document = {
+        "targets": {name: {"url": url} for name, url in urls.items()},
+        "backups": {"directory": str(directory / "backups")},
+    }
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return str(path)
+
+
+def lines(capsys: pytest.CaptureFixture[str], path: str) -> dict[str, Any]:
+    main(["fleet", "--settings", path, "--json"])
+    return {line["target"]: line for line in json.loads(capsys.readouterr().out)}
+
+
+def test_dead_and_mute_targets_say_so_beside_a_live_one(
+    empty_db: Database, mute_port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_sql(empty_db, "CREATE TABLE t (id int)")
+    path = settings_file(
+        tmp_path,
+        dead="postgresql://127.0.0.1:1/none",
+        mute=f"postgresql://127.0.0.1:{mute_port}/none",
+        live=make_conninfo(**empty_db),
+    )
+    seen = lines(capsys, path)
+    assert list(seen) == ["dead", "mute", "live"]
+    assert seen["dead"]["verdict"] == seen["mute"]["verdict"] == "down"
+    assert "No connection to 127.0.0.1:1" in seen["dead"]["problem"]
+    assert seen["mute"]["problem"]
+    live = seen["live"]
+    assert (live["verdict"], live["role"]) == ("warning", "primary")
+    assert live["connections"] >= 1
+    assert live["bytes"] > 1_000_000
+    assert live["alerts"] is None, "no agent runs, so nothing is known of alerts"
+    assert [finding["check"] for finding in live["findings"]] == ["fleet.backup"]
+    assert main(["fleet", "--settings", path]) == ExitCode.FAILURES
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split()[:2] == ["TARGET", "VERDICT"]
+    assert "down" in table[1]
+    assert "primary" in table[3]
+    assert "failure: dead: No connection" in "\n".join(table)
+
+
+def test_an_entry_that_cannot_be_used_is_its_own_line(
+    empty_db: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = settings_file(
+        tmp_path, wrong="mysql://u:hidden@there/db", live=make_conninfo(**empty_db)
+    )
+    assert main(["fleet", "--settings", path]) == ExitCode.FAILURES
+    told = capsys.readouterr().out
+    assert "not a PostgreSQL address" in told
+    assert "hidden" not in told
+    assert "primary" in told
+
+
+def test_a_proven_backup_is_told_and_makes_the_line_well(
+    empty_db: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_sql(empty_db, "CREATE TABLE t (id int)")
+    path = settings_file(tmp_path, live=make_conninfo(**empty_db))
+    assert main(["fleet", "--settings", path]) == ExitCode.WARNINGS
+    created = ["backup", "create", "--settings", path, "--target", "live"]
+    assert main(created) == ExitCode.OK
+    capsys.readouterr()
+    assert main(["fleet", "--settings", path]) == ExitCode.OK
+    assert "no drill" in capsys.readouterr().out
+    assert lines(capsys, path)["live"]["verified_backup"]["id"]
+
+
+def test_without_targets_it_says_how_to_add_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("refresh_seconds: 2\n")
+    assert main(["fleet", "--settings", str(path)]) == ExitCode.UNKNOWN
+    assert "targets" in capsys.readouterr().err
