@@ -46,6 +46,11 @@ async def test_a_sound_backup_passes_and_it_is_recorded(
     assert verified.manifest == backup.manifest, "what was known is not changed by a proof"
 
 
+async def test_a_database_with_nothing_in_it_passes(empty_db: Database, tmp_path: Path) -> None:
+    backup = await make_backup(empty_db, tmp_path)
+    assert await verdict(backup) is Verdict.PASS, backup.verification
+
+
 async def test_an_archive_of_newer_tools_passes(medianest_db: Database, tmp_path: Path) -> None:
     backup = await make_backup(medianest_db, tmp_path, major=18)
     assert await verdict(backup) is Verdict.PASS
