@@ -104,3 +104,39 @@ def test_without_targets_it_says_how_to_add_some(
     path.write_text("refresh_seconds: 2\n")
     assert main(["fleet", "--settings", str(path)]) == ExitCode.UNKNOWN
     assert "targets" in capsys.readouterr().err
+
+
+@pytest.fixture
+def one_dead_of_two(empty_db: Database, tmp_path: Path) -> str:
+    run_sql(empty_db, "CREATE TABLE t (id int)")
+    return settings_file(
+        tmp_path, dead="postgresql://127.0.0.1:1/none", live=make_conninfo(**empty_db)
+    )
+
+
+def test_check_all_goes_on_after_a_dead_one_and_lists_both(
+    one_dead_of_two: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["check", "--all", "--only", "schema", "--settings", one_dead_of_two]
+    assert main([*command, "--format", "json"]) == ExitCode.UNKNOWN
+    dead, live = json.loads(capsys.readouterr().out)
+    assert (dead["target"], live["target"]) == ("dead", "live")
+    assert "No connection" in dead["error"]
+    assert live["report"]
+    assert main(command) == ExitCode.UNKNOWN
+    said = capsys.readouterr()
+    assert "target dead\ntarget live\n" in said.out
+    assert "No connection" in said.err
+    assert main([*command, "--target", "live"]) == ExitCode.UNKNOWN
+    assert "one was named" in capsys.readouterr().err
+
+
+def test_run_due_all_backs_up_the_living(
+    one_dead_of_two: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["backup", "run-due", "--all", "--settings", one_dead_of_two]
+    assert main(command) != ExitCode.OK
+    said = capsys.readouterr()
+    assert "No connection" in said.err
+    assert "full read of the archive" in said.out
+    assert lines(capsys, one_dead_of_two)["live"]["verified_backup"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.commands import backup_stores
+from console.commands.each import add_all_option, on_each
 from console.commands.phases import PhaseReport
 from console.commands.plain import add_plain_option, wants_plain
 from console.errors import ActionRefused, ExitCode
@@ -65,6 +66,7 @@ def _register_making(actions: Any) -> None:
     adopt.add_argument("--link", action="store_true", help="hard link instead of copying")
     due = _action(actions, "run-due", run_due, "make a backup if one is due, then prune")
     due.add_argument("--dry-run", action="store_true", help="only say what is due")
+    add_all_option(due)
 
 
 def _register_proving(actions: Any) -> None:
@@ -199,6 +201,10 @@ def run_adopt(options: argparse.Namespace) -> ExitCode:
 
 
 def run_due(options: argparse.Namespace) -> ExitCode:
+    return on_each(options, _run_due) if options.all else _run_due(options)
+
+
+def _run_due(options: argparse.Namespace) -> ExitCode:
     from datetime import UTC, datetime
 
     from console.backup.job import Job

@@ -6,8 +6,9 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from console.commands.check_load import add_load_options, run_load
+from console.commands.each import add_all_option, on_each
 from console.commands.plain import add_plain_option, wants_plain
-from console.errors import ExitCode
+from console.errors import ActionRefused, ConsoleError, ExitCode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,7 @@ def register(commands: Any) -> None:
         metavar="ID",
         help="only these checks, categories (schema, security ...) or groups; see below",
     )
+    add_all_option(parser)
     add_load_options(parser)
     parser.set_defaults(run=run_checks)
     catalogue = commands.add_parser(
@@ -77,14 +79,57 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_checks(options: argparse.Namespace) -> ExitCode:
-    from console.commands.target import settings_and_target
-
     if options.action == "list":
         return list_checks(options)
-    if options.load or options.clients or options.seconds or options.script:
+    loads = options.load or options.clients or options.seconds or options.script
+    if options.all and loads:
+        raise ActionRefused("A load is put on one target at a time.", "Name it with --target.")
+    if loads:
         return run_load(options)
+    if not options.all:
+        return _check_one(options)
+    return _list_of_all(options) if options.format == "json" else on_each(options, _check_one)
+
+
+def _check_one(options: argparse.Namespace) -> ExitCode:
+    from console.commands.target import settings_and_target
+
     settings, target = settings_and_target(options)
     return report_on(target, options, backups=settings.backups.directory, settings=settings.checks)
+
+
+def _list_of_all(options: argparse.Namespace) -> ExitCode:
+    """One JSON document: what each target's report, or error, is."""
+    import asyncio
+    import json
+
+    from console.commands.target import settings_and_target
+    from console.output import write
+    from console.report import FORMATS
+
+    entries: list[dict[str, object]] = []
+
+    def one(chosen: argparse.Namespace) -> ExitCode:
+        try:
+            settings, target = settings_and_target(chosen)
+            report = asyncio.run(
+                examine(
+                    target,
+                    chosen.profile,
+                    chosen.only,
+                    settings.backups.directory,
+                    settings.checks,
+                )
+            )
+        except ConsoleError as error:
+            entries.append({"target": chosen.target, "error": error.message, "hint": error.hint})
+            raise
+        entries.append({"target": chosen.target, "report": json.loads(FORMATS["json"](report))})
+        return _verdict(report, chosen)
+
+    code = on_each(options, one, headed=False)
+    write(json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+    return code
 
 
 def list_checks(options: argparse.Namespace) -> ExitCode:
@@ -107,7 +152,6 @@ def report_on(
 
     from console import plain
     from console.check_settings import DEFAULTS
-    from console.findings import Severity, exit_code
     from console.output import write
     from console.report import FORMATS
 
@@ -119,6 +163,13 @@ def report_on(
         write(plain.report(report))
     else:
         write(FORMATS[options.format](report))
+    return _verdict(report, options)
+
+
+def _verdict(report: Report, options: argparse.Namespace) -> ExitCode:
+    """The exit code that --fail-on makes of a report."""
+    from console.findings import Severity, exit_code
+
     advised = any(finding.severity is Severity.WARNING for finding in report.advice)
     if options.fail_on == "advice" and advised and report.verdict.rank > Severity.WARNING.rank:
         return ExitCode.WARNINGS
