@@ -256,3 +256,18 @@ def test_the_demo_takes_no_other_database() -> None:
     done = console("demo", "--dsn", "postgresql://h/x")
     assert done.returncode == 3
     assert "--dsn" in done.stderr
+
+
+@pytest.mark.parametrize("library", ["prometheus_client", "structlog", "apprise"])
+def test_without_its_libraries_the_agent_says_what_to_install(library: str) -> None:
+    script = f"import sys; sys.modules['{library}'] = None; from console.cli import main"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{script}; sys.exit(main(['agent']))"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 3
+    assert library in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -98,10 +98,19 @@ class _Making:
         began, started_at = time.monotonic(), datetime.now(UTC)
         self.report(Progress("reading the catalog"))
         facts, tables = await self._dump(directory)
-        files = await asyncio.to_thread(self._archive_files, directory)
         archive = _archive_path(directory, self.settings)
-        contents = await read_contents(self.tools, archive)
-        derived, warnings = await self._derive(directory, archive, facts, tables)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                hashing = tasks.create_task(asyncio.to_thread(self._archive_files, directory))
+                listing = tasks.create_task(read_contents(self.tools, archive))
+                deriving = tasks.create_task(self._derive(directory, archive, facts, tables))
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
+        files, contents, (derived, warnings) = (
+            hashing.result(),
+            listing.result(),
+            deriving.result(),
+        )
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             id=identity,

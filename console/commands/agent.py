@@ -44,10 +44,10 @@ def register(commands: Any) -> None:
 def run(options: argparse.Namespace) -> ExitCode:
     import asyncio
 
+    _require_libraries()
     from console.agent.service import run_agent
     from console.settings import state_directory
 
-    _require_libraries()
     asyncio.run(run_agent(lambda: _watched(options), state_directory()))
     return ExitCode.OK
 
@@ -55,11 +55,11 @@ def run(options: argparse.Namespace) -> ExitCode:
 def run_test_alert(options: argparse.Namespace) -> ExitCode:
     import socket
 
+    _require_libraries()
     from console.agent.courier import deliver
     from console.agent.outbox import addresses
     from console.output import tell, write
 
-    _require_libraries()
     settings, _targets = _watched(options)
     receivers = addresses(settings.agent.alerts)
     if not receivers:
