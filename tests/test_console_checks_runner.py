@@ -162,7 +162,6 @@ async def test_an_application_in_another_schema_is_checked_there(medianest_db: D
     assert report.verdict is Severity.OK, report.findings[0]
 
 
-@pytest.mark.slow
 @pytest.mark.benchmark
 async def test_ten_thousand_tables_take_seconds_and_no_statement_is_long(
     empty_db: Database,
