@@ -120,7 +120,11 @@ def receiving(recovery: Recovery) -> Iterator[subprocess.Popen[bytes]]:
     """A receiver in a process of its own, streaming when the block begins."""
     process = start_receiver(recovery)
     try:
-        wait_until(lambda: _streams(recovery, process.pid), 30, "the receiver streams")
+        try:
+            wait_until(lambda: _streams(recovery, process.pid), 30, "the receiver streams")
+        except AssertionError as error:
+            log = (recovery.root / "receiver.log").read_text(encoding="utf-8", errors="replace")
+            raise AssertionError(f"{error}: {read_state(recovery.archive)}\n{log}") from None
         yield process
     finally:
         stop_receiver(process)

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -101,6 +102,10 @@ def whole_labels(line: str, identity: str) -> bool:
     return any(line.rstrip().endswith(label) for label in labels)
 
 
+def shows_with_its_keys(identity: str, text: str) -> bool:
+    return SHOWN[identity] in text and whole_labels(text.rstrip("\n").split("\n")[-1], identity)
+
+
 def at_the_prompt(text: str) -> bool:
     return text.rstrip().endswith(("$", "#"))
 
@@ -110,11 +115,13 @@ def walk(tmux: Tmux, columns: int, lines: int) -> str:
     painted = ""
     for entry in TABS:
         tmux.press(entry.key)
-        text = tmux.wait(SHOWN[entry.identity])
+        # A frame is painted in pieces: the body may stand while the line of keys is the last tab's.
+        text = tmux.until(
+            partial(shows_with_its_keys, entry.identity), f"{entry.title} with whole labels"
+        )
         rows = text.rstrip("\n").split("\n")
         assert len(rows) == lines
         assert max(map(len, rows)) <= columns
-        assert whole_labels(rows[-1], entry.identity), f"{entry.identity}: {rows[-1]!r}"
         painted += tmux.painted
     return painted
 
