@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,6 +58,8 @@ class Structure:
     """One reading of the catalogs with definitions; locked parts are missing from the latter."""
 
     catalog: Catalog
+    defined: frozenset[int]
+    """Oids of the tables whose definitions were read."""
     shapes: Mapping[int, TableShape]
     constraint_definitions: Mapping[int, str | None]
     index_definitions: Mapping[int, str]
@@ -85,7 +87,7 @@ class Structure:
         oids |= {
             index.table_oid
             for index in self.catalog.indexes
-            if index.oid not in self.index_definitions
+            if index.table_oid in self.defined and index.oid not in self.index_definitions
         }
         oids |= {c.table_oid for c in self.catalog.constraints
                  if c.oid in self.constraint_definitions
@@ -163,15 +165,27 @@ def _column(column: Column) -> expected.Column:
     )
 
 
-async def read_structure(session: Session) -> Structure:
-    """Read the catalogs of all user schemas. Raises ConsoleError kinds."""
+async def read_structure(
+    session: Session, defined: Collection[TableName] | None = None
+) -> Structure:
+    """Read the catalogs of all user schemas. Raises ConsoleError kinds.
+
+    `defined` are the tables whose indexes and keys are needed as the server writes them, or None
+    for all: writing them is the dearest part of it for the server.
+    """
     catalog = await session.ask(read_catalog)
-    partitions = {relation.oid for relation in catalog.relations if relation.is_partition}
-    oids = [index.oid for index in catalog.indexes if index.table_oid not in partitions]
-    constraints = await session.fetch(CONSTRAINT_DEFINITIONS)
+    tables = frozenset(
+        relation.oid
+        for relation in catalog.relations
+        if not relation.is_partition
+        and (defined is None or TableName(relation.schema, relation.name) in defined)
+    )
+    oids = [index.oid for index in catalog.indexes if index.table_oid in tables]
+    constraints = await session.fetch(CONSTRAINT_DEFINITIONS, {"tables": list(tables)})
     indexes = await session.fetch(INDEX_DEFINITIONS, {"oids": oids})
     return Structure(
         catalog,
+        tables,
         {shape.oid: shape for shape in await session.fetch(TABLE_SHAPES)},
         {row.oid: row.definition for row in constraints},
         {row.oid: row.definition for row in indexes},

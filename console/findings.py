@@ -22,7 +22,10 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """0 is the worst."""
-        return list(Severity).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def worst(findings: list[Finding] | tuple[Finding, ...]) -> Severity:
     """The verdict over several findings; UNKNOWN for none, as nothing was checked."""
     if not findings:
         return Severity.UNKNOWN
-    return min((finding.severity for finding in findings), key=lambda severity: severity.rank)
+    return min({finding.severity for finding in findings}, key=lambda severity: severity.rank)
 
 
 def exit_code(verdict: Severity, *, fail_on_warning: bool = False) -> ExitCode:

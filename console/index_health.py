@@ -236,14 +236,20 @@ def judge_indexes(
 ) -> IndexOverview:
     """All findings, each beside its index; those about no index stand in the overview alone."""
     catalog = facts.catalog
-    supports = _supports(facts)
+    supporting = {
+        key.oid: supporting_index(catalog, key, facts.collations.get(key.oid))
+        for key in catalog.foreign_keys
+    }
+    supports = _supports(catalog, supporting)
     scans = {oid: row.scans for oid, row in facts.activity.items()}
     by_index = _findings_by_index(facts, critical, scans, supports, now, limits)
     records = tuple(
         _record(facts, index, critical, scans, supports.get(index.oid, ()), by_index)
         for index in catalog.indexes
     )
-    elsewhere = index_rules.missing_critical(catalog, critical) + _keys_without_index(facts)
+    elsewhere = index_rules.missing_critical(catalog, critical) + _keys_without_index(
+        catalog, supporting
+    )
     if facts.since is not None and facts.activity:
         elsewhere += index_use.too_early(catalog, scans, facts.since, now, supports, limits)
     found = elsewhere + [finding for record in records for finding in record.findings]
@@ -256,25 +262,26 @@ def judge_indexes(
     )
 
 
-def _supports(facts: IndexFacts) -> dict[int, tuple[str, ...]]:
+def _supports(
+    catalog: Catalog, supporting: Mapping[int, Index | None]
+) -> dict[int, tuple[str, ...]]:
     """Names of the foreign keys that lean on each index."""
     found: dict[int, tuple[str, ...]] = {}
-    for key in facts.catalog.foreign_keys:
-        index = supporting_index(facts.catalog, key, facts.collations.get(key.oid))
+    for key in catalog.foreign_keys:
+        index = supporting[key.oid]
         if index is not None:
             found[index.oid] = (*found.get(index.oid, ()), key.name)
     return found
 
 
-def _keys_without_index(facts: IndexFacts) -> list[Finding]:
-    catalog = facts.catalog
+def _keys_without_index(catalog: Catalog, supporting: Mapping[int, Index | None]) -> list[Finding]:
     return [
         finding
         for key in catalog.foreign_keys
         for finding in unindexed_findings(
             catalog,
             key,
-            supporting_index(catalog, key, facts.collations.get(key.oid)),
+            supporting[key.oid],
             estimated_rows(catalog, key.table_oid),
         )
     ]

@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from console.findings import Evidence, Finding, Severity, worst
@@ -93,7 +93,8 @@ class Report:
     """Why this profile was used, or none."""
     started: datetime
     finished: datetime
-    results: tuple[CheckResult, ...]
+    results: tuple[CheckResult, ...] = field(repr=False)
+    """In no repr: asyncio makes one of each result that it ends with, here of megabytes."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:

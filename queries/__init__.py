@@ -7,15 +7,15 @@ always executed with a mapping of parameters, so a literal percent sign is writt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, Generic, LiteralString, TypeVar
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
+from psycopg.rows import RowMaker, class_row
 
 OLDEST_MAJOR = 13
 """The oldest PostgreSQL major release that every question is written for."""
@@ -69,9 +69,25 @@ async def fetch(
     statement: LiteralString | sql.Composed = text(query, connection.info.server_version)
     if relations is not None:
         statement = sql.SQL(text(query, connection.info.server_version)).format(**relations)
-    async with connection.cursor(row_factory=class_row(query.row)) as cursor:
+    async with connection.cursor(row_factory=partial(_rows, query.row)) as cursor:
         await cursor.execute(statement, parameters or {})
         return await cursor.fetchall()
+
+
+def _rows(row: type[Row], cursor: psycopg.AsyncCursor[Any]) -> RowMaker[Row]:
+    """A maker of rows from answers whose columns stand in the order of the dataclass's fields.
+
+    Tens of thousands are made at once, and by position one takes half the time that it takes by
+    name. Columns in another order go by their names, which is also how a wrong one is told.
+    """
+    names = [column.name for column in cursor.description or ()]
+    if names != [field.name for field in fields(row)]:  # type: ignore[arg-type]
+        return class_row(row)(cursor)
+
+    def make(values: Sequence[Any]) -> Row:
+        return row(*values)
+
+    return make
 
 
 async def fetch_one(

@@ -8,7 +8,6 @@ import time
 import psycopg
 import pytest
 from conftest import Database, run_sql
-from test_console_schema import make_many_tables
 
 from console.check_settings import CheckName, CheckSettings
 from console.checks import CHECKS, Progress, run
@@ -16,7 +15,6 @@ from console.errors import ConnectionFailed, SettingsError
 from console.findings import Severity
 from console.profile import bundled
 from console.profile_choice import choose
-from console.report import text
 from console.target import Target, from_dsn
 
 
@@ -160,35 +158,3 @@ async def test_an_application_in_another_schema_is_checked_there(medianest_db: D
     assert choice.profile is not None
     report = await run(target, choice.profile, only=["schema", "data", "migrations"])
     assert report.verdict is Severity.OK, report.findings[0]
-
-
-@pytest.mark.benchmark
-async def test_ten_thousand_tables_take_seconds_and_no_statement_is_long(
-    empty_db: Database,
-) -> None:
-    run_sql(empty_db, "CREATE EXTENSION pg_stat_statements")
-    make_many_tables(empty_db, 10_000)
-    refer = (
-        "DO $$ BEGIN FOR n IN {first} .. {last} LOOP EXECUTE format('ALTER TABLE many.t%s"
-        " ADD parent int REFERENCES many.t%s', n, n - 1); END LOOP; END $$"
-    )
-    for first in range(1, 10_000, 400):
-        run_sql(empty_db, refer.format(first=first, last=min(first + 399, 9_999)))
-    run_sql(empty_db, "SELECT pg_stat_statements_reset()")
-    started = time.monotonic()
-    report = await run(Target("test", empty_db), bundled("medianest"))
-    took = time.monotonic() - started
-    with psycopg.connect(**empty_db) as connection:
-        row = connection.execute(
-            "SELECT max(max_exec_time), (array_agg(query ORDER BY max_exec_time DESC))[1]"
-            " FROM pg_stat_statements JOIN pg_database AS d ON d.oid = dbid"
-            " WHERE d.datname = current_database()"
-        ).fetchone()
-    assert row is not None
-    slowest = sorted(report.results, key=lambda result: -result.seconds)[:8]
-    print(f"{took:.1f} s; longest statement {row[0]:.0f} ms: {row[1][:90]}")
-    print([(result.id, round(result.seconds, 2)) for result in slowest])
-    assert took < 10, took
-    assert row[0] < 5_000
-    assert not [f for f in report.findings if f.severity is Severity.UNKNOWN]
-    assert len(text(report).splitlines()) < 1_000

@@ -73,12 +73,19 @@ class Examination:
         """The catalogs, read once. Raises ConsoleError kinds, the same one each time."""
         if self._structure is None:
             try:
-                self._structure = await read_structure(self.session)
+                self._structure = await read_structure(self.session, self._named())
             except ConsoleError as error:
                 self._structure = error
         if isinstance(self._structure, ConsoleError):
             raise self._structure
         return self._structure
+
+    def _named(self) -> set[TableName]:
+        """The tables that are compared with what the profile says of them."""
+        if self.profile is None:
+            return set()
+        history = self.profile.migrations
+        return {*self.profile.tables, *([history.table] if history is not None else [])}
 
     async def once(self, name: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer to a question that several checks share, asked once under this name.

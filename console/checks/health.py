@@ -20,6 +20,10 @@ async def own_tables(examination: Examination) -> list[TableHealth]:
 
 async def own_columns(examination: Examination) -> list[tuple[TableHealth, Column]]:
     """Columns of tables as declared: a partition's or child's are its parent's."""
+    return await examination.once("own columns", lambda: _own_columns(examination))
+
+
+async def _own_columns(examination: Examination) -> list[tuple[TableHealth, Column]]:
     tables = {
         table.oid: table
         for table in await own_tables(examination)

@@ -1,6 +1,7 @@
 -- Columns of tables, views and materialized views of user schemas, or of one relation.
 -- A default is null where an ACCESS EXCLUSIVE lock, held or awaited, would make pg_get_expr wait.
--- Privileges: none. PostgreSQL 13 and later. Source: pg_attribute, pg_attrdef.
+-- Privileges: none. PostgreSQL 13 and later. Source: pg_attribute, pg_attrdef,
+-- pg_description (joined: col_description is run anew for each row).
 WITH locked AS MATERIALIZED (
     SELECT l.relation
     FROM pg_locks AS l
@@ -18,12 +19,14 @@ SELECT a.attrelid::bigint AS relation_oid,
        a.attgenerated::text AS generated,
        CASE WHEN a.attcollation <> t.typcollation
             THEN quote_ident(co.collname) END AS collation,
-       col_description(a.attrelid, a.attnum) AS comment
+       de.description AS comment
 FROM pg_attribute AS a
 JOIN pg_class AS c ON c.oid = a.attrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN pg_collation AS co ON co.oid = a.attcollation
+LEFT JOIN pg_description AS de
+       ON de.objoid = a.attrelid AND de.classoid = 'pg_class'::regclass AND de.objsubid = a.attnum
 LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attnum > 0
   AND NOT a.attisdropped

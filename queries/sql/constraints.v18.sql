@@ -19,9 +19,10 @@ SELECT co.oid::bigint AS oid,
        t.relname::text AS table,
        co.conname::text AS name,
        co.contype::text AS type,
-       ARRAY(SELECT a.attname::text
+       ARRAY(SELECT (SELECT a.attname::text
+                     FROM pg_attribute AS a
+                     WHERE a.attrelid = co.conrelid AND a.attnum = k.attnum)
              FROM unnest(co.conkey) WITH ORDINALITY AS k (attnum, position)
-             JOIN pg_attribute AS a ON a.attrelid = co.conrelid AND a.attnum = k.attnum
              ORDER BY k.position) AS columns,
        CASE WHEN co.contype = 'c' AND co.conrelid NOT IN (SELECT l.relation FROM locked AS l)
             THEN pg_get_expr(co.conbin, co.conrelid) END AS expression,
@@ -34,9 +35,10 @@ SELECT co.oid::bigint AS oid,
        NULLIF(co.confrelid, 0)::bigint AS target_oid,
        fn.nspname::text AS target_schema,
        f.relname::text AS target_table,
-       ARRAY(SELECT a.attname::text
+       ARRAY(SELECT (SELECT a.attname::text
+                     FROM pg_attribute AS a
+                     WHERE a.attrelid = co.confrelid AND a.attnum = k.attnum)
              FROM unnest(co.confkey) WITH ORDINALITY AS k (attnum, position)
-             JOIN pg_attribute AS a ON a.attrelid = co.confrelid AND a.attnum = k.attnum
              ORDER BY k.position) AS target_columns,
        co.confupdtype::text AS on_update,
        co.confdeltype::text AS on_delete,

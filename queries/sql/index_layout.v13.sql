@@ -47,9 +47,11 @@ SELECT c.indexrelid::bigint AS oid,
            AND NOT EXISTS (SELECT FROM pg_options_to_table(ic.reloptions) AS o
                            WHERE o.option_name = 'deduplicate_items'
                              AND NOT o.option_value::boolean)
-           AND NOT EXISTS (SELECT FROM unnest(i.indcollation::oid[]) AS k (collation_oid)
-                           JOIN pg_collation AS co ON co.oid = k.collation_oid
-                           WHERE NOT co.collisdeterministic) AS deduplicated,
+           -- Uncorrelated: a server has hundreds of collations, and they are read once.
+           AND NOT i.indcollation::oid[] && ARRAY(SELECT co.oid
+                                                  FROM pg_collation AS co
+                                                  WHERE NOT co.collisdeterministic)
+           AS deduplicated,
        array_agg(c.length ORDER BY c.attnum) AS lengths,
        array_agg(c.alignment ORDER BY c.attnum) AS alignments,
        array_agg(c.avg_width ORDER BY c.attnum) AS widths,

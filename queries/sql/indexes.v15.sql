@@ -21,10 +21,10 @@ SELECT i.indexrelid::bigint AS oid,
        i.indisreplident AS is_replica_identity,
        i.indnullsnotdistinct AS nulls_not_distinct,
        i.indnkeyatts::int AS key_count,
-       ARRAY(SELECT a.attname::text
+       ARRAY(SELECT (SELECT a.attname::text
+                     FROM pg_attribute AS a
+                     WHERE a.attrelid = i.indrelid AND a.attnum = k.attnum)
              FROM unnest(i.indkey) WITH ORDINALITY AS k (attnum, position)
-             LEFT JOIN pg_attribute AS a
-                    ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum <> 0
              ORDER BY k.position) AS elements,
        i.indclass::oid[]::bigint[] AS operator_classes,
        i.indcollation::oid[]::bigint[] AS collations,

@@ -1,6 +1,7 @@
 -- Tables, partitioned tables, views, materialized views, sequences and foreign tables of user schemas.
 -- Rows and size are the planner's estimates: exact ones would open every relation.
--- Privileges: none. PostgreSQL 13 and later. Source: pg_class, pg_namespace, pg_inherits.
+-- Privileges: none. PostgreSQL 13 and later. Source: pg_class, pg_namespace, pg_inherits,
+-- pg_description.
 SELECT c.oid::bigint AS oid,
        n.nspname::text AS schema,
        c.relname::text AS name,
@@ -16,9 +17,11 @@ SELECT c.oid::bigint AS oid,
         ORDER BY i.inhseqno
         LIMIT 1) AS parent_oid,
        c.relrowsecurity AS row_security,
-       obj_description(c.oid, 'pg_class') AS comment
+       de.description AS comment
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_description AS de
+       ON de.objoid = c.oid AND de.classoid = 'pg_class'::regclass AND de.objsubid = 0
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
   AND n.nspname !~ '^pg_(temp|toast_temp)_'
