@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from processes import resident_bytes
 from psycopg.conninfo import make_conninfo
 
 from console.agent.history import HistoryReader, history_path
@@ -83,8 +84,7 @@ class AgentProcess:
         return self.process.wait(seconds)
 
     def rss_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return resident_bytes(self.process.pid)
 
     def cpu_seconds(self) -> float:
         """Of it and the programs it ran."""

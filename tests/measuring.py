@@ -18,7 +18,15 @@ PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 COMMAND = ".venv/bin/python -m pytest -m benchmark tests/benchmarks"
 
-SECTIONS = ("Backup and restore", "Cut-over", "Start", "Watching", "Ten thousand tables")
+SECTIONS = (
+    "Backup and restore",
+    "Cut-over",
+    "Start",
+    "At rest",
+    "Keys",
+    "Watching",
+    "Ten thousand tables",
+)
 
 _HEAD = f"""# Measured
 
@@ -40,6 +48,10 @@ class Sample:
     @property
     def median(self) -> float:
         return statistics.median(self.values)
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values)
 
     def words(self, unit: str) -> str:
         """The median and the spread, such as `1.52 s (1.50 to 1.61)`."""

@@ -75,6 +75,13 @@ class Terminal:
                 raise AssertionError(f"never showed {wanted}; the screen is\n{self.text}")
         return self.text
 
+    def read_for(self, seconds: float) -> int:
+        """Read on for so long; how many bytes the program wrote meanwhile."""
+        deadline, before = time.monotonic() + seconds, self.received
+        while time.monotonic() < deadline and self._read():
+            pass
+        return self.received - before
+
     def exit_code(self, seconds: float = 15.0) -> int:
         """Read on until the program ends; its exit code. A signal gives its negative number."""
         deadline = time.monotonic() + seconds

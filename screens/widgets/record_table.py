@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.events import Resize
+from textual.geometry import Region
 from textual.widgets import DataTable
-from textual.widgets.data_table import ColumnKey
 
 Record = TypeVar("Record")
 
@@ -54,6 +54,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
         sort: int | None = None,
         id: str | None = None,
     ) -> None:
+        self._draws_cells = False
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
         self.specs = tuple(columns)
         self.key_of = key
@@ -166,13 +167,42 @@ class RecordTable(DataTable[Text], Generic[Record]):
         return room
 
     def _update(self, cells: dict[str, tuple[Text, ...]]) -> None:
-        """Any update_cell resends the whole table, so an unchanged one is never touched."""
-        for key, row in cells.items():
-            for n, (old, new) in enumerate(zip(self._shown[key], row, strict=True)):
-                if old != new or old.style != new.style:
-                    column = str(self._visible[n])
-                    width = self.columns[ColumnKey(column)].content_width
-                    self.update_cell(key, column, new, update_width=new.cell_len > width)
+        """Touch what differs only; while the columns keep their widths, only that is sent."""
+        changed = [
+            (at, key, n, new)
+            for at, (key, row) in enumerate(cells.items())
+            for n, (old, new) in enumerate(zip(self._shown[key], row, strict=True))
+            if old != new or old.style != new.style
+        ]
+        columns = self.ordered_columns
+        widens = {at for at, _, n, new in changed if new.cell_len > columns[n].content_width}
+        self._draws_cells = not widens
+        for at, key, n, new in changed:
+            self.update_cell(key, str(self._visible[n]), new, update_width=at in widens)
+        if self._draws_cells:
+            self._draws_cells = False
+            self._refresh_cells([(at, n) for at, _, n, _ in changed])
+
+    def _refresh_cells(self, places: Sequence[tuple[int, int]]) -> None:
+        """Draw the cells at (row, column) again where they are in sight."""
+        widths = [column.get_render_width(self) for column in self.ordered_columns]
+        left, top = self.scroll_offset
+        lines = range(self.header_height, self.size.height)
+        regions = [
+            Region(sum(widths[:column]) - left, line, widths[column], 1)
+            for row, column in places
+            if (line := row + self.header_height - top) in lines
+        ]
+        if regions:
+            self.refresh(*regions)
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """As any widget's; held back while single cells are updated, each of which asks for all."""
+        if self._draws_cells:
+            return self
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def _rebuild(
         self, visible: tuple[int, ...], cells: dict[str, tuple[Text, ...]], columns_too: bool

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from measuring import by_turns, record, seconds
 from peers import peer
+from processes import CONSOLE, address, opening
 from terminal import Terminal
 
 from console.process import Command, run
@@ -20,14 +21,6 @@ from console.target import Target
 pytestmark = pytest.mark.benchmark
 
 ROUNDS = 4
-OURS = (sys.executable, "-m", "console")
-
-
-def _address(database: Mapping[str, Any]) -> str:
-    user = f"{database['user']}@"
-    return (
-        f"postgresql://{user}/{database['dbname']}?host={database['host']}&port={database['port']}"
-    )
 
 
 def _filled(
@@ -41,10 +34,9 @@ def _filled(
 
 
 def _peer_command(name: str, database: Mapping[str, Any]) -> list[str]:
-    address = _address(database)
     if name == "harlequin":
-        return [peer(name), "--adapter", "postgres", "--theme", "textual-dark", address]
-    return [peer(name), address]
+        return [peer(name), "--adapter", "postgres", "--theme", "textual-dark", address(database)]
+    return [peer(name), address(database)]
 
 
 _SHOWS: dict[str, Callable[[str], bool]] = {
@@ -57,12 +49,11 @@ _SHOWS: dict[str, Callable[[str], bool]] = {
 @pytest.mark.parametrize("name", ["harlequin", "pgcli"])
 async def test_first_filled_screen(name: str, medianest18: Target, private_home: Path) -> None:
     database = dict(medianest18.parameters)
-    environment = {"PGPASSFILE": str(database["passfile"]), "HOME": str(private_home)}
-    environment["DATABASE_URL"] = _address(database)
+    environment = opening(database, private_home)
     command = _peer_command(name, database)
 
     async def ours() -> float:
-        return _filled(OURS, lambda text: "of 97" in text and "cache hit" in text, environment)
+        return _filled(CONSOLE, lambda text: "of 97" in text and "cache hit" in text, environment)
 
     async def theirs() -> float:
         return _filled(command, _SHOWS[name], environment)
@@ -78,7 +69,7 @@ async def test_first_filled_screen(name: str, medianest18: Target, private_home:
 
 async def test_version_is_told_at_once() -> None:
     async def ours() -> float:
-        return await seconds(run(Command((*OURS, "--version"))))
+        return await seconds(run(Command((*CONSOLE, "--version"))))
 
     async def theirs() -> float:
         return await seconds(run(Command((sys.executable, "-c", "pass"))))
