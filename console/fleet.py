@@ -7,7 +7,8 @@ primary, whether there is a proven backup that is not stale. A target that is do
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,12 +16,14 @@ from console import overview
 from console.agent import memory
 from console.agent.history import HistoryReader, history_path
 from console.agent.presence import read_presence
-from console.backup.history import STALE, newest_proven
+from console.backup.history import STALE, Newest, newest_proven
 from console.backup.store import Backup, Store
 from console.errors import ConsoleError
 from console.findings import Finding, Severity
+from console.patience import in_time
 from console.session import APPLICATION_NAME, Limits, Session
 from console.settings import Settings, named_target, state_directory
+from console.units import age
 from queries.overview import DATABASE_SIZE, OVERVIEW, Sample
 from queries.replication import PLACE, Place
 from queries.server import Server
@@ -67,43 +70,112 @@ class Member:
         return self.findings[0].severity if self.findings else Severity.OK
 
 
-async def look(settings: Settings, patience: float = PATIENCE_SECONDS) -> tuple[Member, ...]:
-    """Every target of the settings, in their order; `patience` in seconds, for each.
+class Watch:
+    """Looks at every target of the settings again and again, over sessions that stay open."""
 
-    Raises nothing that has to do with a target: its line says what is wrong.
-    """
-    return tuple(
-        await asyncio.gather(*(_member(settings, name, patience) for name in settings.targets))
-    )
+    def __init__(self, settings: Settings, patience: float = PATIENCE_SECONDS) -> None:
+        """`patience` is in seconds, for each target and for the directory of the backups."""
+        self._settings = settings
+        self._patience = patience
+        self._sessions: dict[str, Session] = {}
 
+    async def look(self) -> tuple[Member, ...]:
+        """Every target, in the settings' order.
 
-async def _member(settings: Settings, name: str, patience: float) -> Member:
-    label, live, problem = "", None, ""
-    session: Session | None = None
-    try:
-        target = named_target(settings, name)
-        label, session = target.label, Session(target, _LIMITS)
-        live = await asyncio.wait_for(_live(session), patience)
-    except TimeoutError:
-        problem = f"No answer within {patience:g} s."
-    except ConsoleError as error:
-        problem = error.message
-    finally:
-        if session is not None:
+        Raises nothing that has to do with a target: its line says what is wrong.
+        """
+        names = tuple(self._settings.targets)
+        proven, answers = await asyncio.gather(
+            self._proven(names), asyncio.gather(*(self._ask(name) for name in names))
+        )
+        found = await asyncio.to_thread(lambda: {name: _alerts(name) for name in names})
+        now = datetime.now(UTC)
+        return tuple(
+            _member(name, answer, proven.get(name), found[name], now)
+            for name, answer in zip(names, answers, strict=True)
+        )
+
+    async def close(self) -> None:
+        """End the sessions."""
+        for session in self._sessions.values():
             await session.close()
-    proven = await asyncio.to_thread(newest_proven, Store(settings.backups.directory), name)
-    alerts = await asyncio.to_thread(_alerts, name)
-    now = datetime.now(UTC)
+        self._sessions.clear()
+
+    async def _ask(self, name: str) -> Answer:
+        label = ""
+        try:
+            session = self._session(name)
+            label = session.target.label
+            return Answer(label, await asyncio.wait_for(_live(session), self._patience))
+        except TimeoutError:
+            problem = f"No answer within {self._patience:g} s."
+        except ConsoleError as error:
+            problem = error.message
+        if (lost := self._sessions.pop(name, None)) is not None:
+            await lost.close()
+        return Answer(label, None, problem)
+
+    def _session(self, name: str) -> Session:
+        if name not in self._sessions:
+            self._sessions[name] = Session(named_target(self._settings, name), _LIMITS)
+        return self._sessions[name]
+
+    async def _proven(self, names: Sequence[str]) -> Mapping[str, Newest]:
+        """What the directory of the backups proves of each; nothing when it does not answer."""
+        store = Store(self._settings.backups.directory)
+        try:
+            return await in_time(
+                self._patience,
+                f"backups in {store.root}",
+                lambda: {name: newest_proven(store, name) for name in names},
+            )
+        except TimeoutError:
+            return {}
+
+
+async def look(settings: Settings, patience: float = PATIENCE_SECONDS) -> tuple[Member, ...]:
+    """Every target of the settings, once; as Watch.look."""
+    watch = Watch(settings, patience)
+    try:
+        return await watch.look()
+    finally:
+        await watch.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of asking one target."""
+
+    label: str
+    live: Live | None
+    problem: str = ""
+
+
+def _member(
+    name: str,
+    answer: Answer,
+    proven: Newest | None,
+    alerts: tuple[Finding, ...] | None,
+    now: datetime,
+) -> Member:
+    found = list(alerts or ())
+    if answer.live is None:
+        found.append(Finding("fleet.down", Severity.FAILURE, "", answer.problem))
+    else:
+        live = answer.live
+        found += overview.judge(live.sample, sees_everything=live.server.reads_all_stats)
+        if not live.place.in_recovery:
+            found += _unproven(name, proven, now)
     return Member(
         name,
         now,
-        label,
-        live,
-        problem,
-        proven.verified,
-        proven.drilled,
+        answer.label,
+        answer.live,
+        answer.problem,
+        proven.verified if proven is not None else None,
+        proven.drilled if proven is not None else None,
         alerts,
-        _judged(live, problem, proven.verified, alerts or (), now),
+        tuple(sorted(found, key=lambda finding: finding.severity.rank)),
     )
 
 
@@ -137,30 +209,15 @@ def _alerts(name: str) -> tuple[Finding, ...] | None:
     )
 
 
-def _judged(
-    live: Live | None,
-    problem: str,
-    verified: Backup | None,
-    alerts: Sequence[Finding],
-    now: datetime,
-) -> tuple[Finding, ...]:
-    found = list(alerts)
-    if live is None:
-        found.append(Finding("fleet.down", Severity.FAILURE, "", problem))
-    else:
-        found += overview.judge(live.sample, sees_everything=live.server.reads_all_stats)
-        if not live.place.in_recovery:
-            found += _unproven(verified, now)
-    return tuple(sorted(found, key=lambda finding: finding.severity.rank))
-
-
-def _unproven(verified: Backup | None, now: datetime) -> list[Finding]:
+def _unproven(name: str, proven: Newest | None, now: datetime) -> list[Finding]:
     """A warning and no more: the backups of a database may be another tool's."""
-    fix = "medianest-console backup create --target NAME"
-    if verified is None:
+    fix = f"medianest-console backup create --target {shlex.quote(name)}"
+    if proven is None:
+        message, fix = "The directory of the backups does not answer.", ""
+    elif proven.verified is None:
         message = "No backup of it is proven."
-    elif now - verified.made_at > STALE:
-        message = "Its newest proven backup is stale."
+    elif now - proven.verified.made_at > STALE:
+        message = f"Its newest proven backup is from {age(proven.verified.made_at, now)}."
     else:
         return []
     return [Finding("fleet.backup", Severity.WARNING, "", message, fix=fix)]

@@ -19,7 +19,7 @@ from console import tour
 from console.errors import ConnectionFailed, ConsoleError, ExitCode, ReadOnlyRefused
 from console.findings import Severity
 from console.session import Session
-from console.settings import Settings
+from console.settings import Settings, named_target
 from console.target import Target
 from screens import keys
 from screens.keys import EVERYWHERE, RESCUE
@@ -151,6 +151,36 @@ class ConsoleApp(App[ExitCode]):
                 await self.action_show_tab(numbers[identity])
 
         self.push_screen(DiagnoseDialog(), left)
+
+    def action_fleet(self) -> None:
+        """Every target, over the tab in front, which asks nothing meanwhile."""
+        from screens.fleet import FleetScreen
+
+        self.active_tab.leave()
+
+        async def left(name: str | None) -> None:
+            if name is None or name == self.target.name:
+                self.active_tab.enter()
+            else:
+                await self._switch_to(name)
+
+        self.push_screen(FleetScreen(self.settings, self.target.name), left)
+
+    async def _switch_to(self, name: str) -> None:
+        """Make everything about another target of the settings; the same tab stays in front."""
+        try:
+            target = named_target(self.settings, name)
+        except ConsoleError as error:
+            self.say(str(error), error=True)
+            self.active_tab.enter()
+            return
+        number = self.query_one(TabStrip).active
+        await self.query_one("#body").remove_children()
+        await self.session.close()
+        self.target, self.session = target, Session(target)
+        self._active, self._verdicts, self.notice = None, {}, ""
+        self.query_one(Banner).aim(target)
+        await self.action_show_tab(number)
 
     def action_refuse_rescue(self) -> None:
         self.say("A restore changes the server, and --read-only is set: open without it.")

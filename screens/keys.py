@@ -56,6 +56,7 @@ _NAMES = {
     "ctrl+l": "^l",
     "ctrl+r": "^r",
     "ctrl+z": "^z",
+    "f2": "F2",
     "f5": "F5",
     "f8": "F8",
     "f9": "F9",
@@ -72,6 +73,13 @@ EVERYWHERE = (
         "diagnose",
         "what is wrong",
         "Say what is wrong, see the evidence step by step, and what can be done.",
+        shown=False,
+    ),
+    Key(
+        "f2",
+        "fleet",
+        "fleet",
+        "Show every target of the settings, and switch to another one.",
         shown=False,
     ),
     Key("r", "reload", "refresh", "Read everything on this tab again."),
@@ -215,6 +223,14 @@ POINT_IN_TIME = (
     Key("escape", "dismiss", "close", "Go back to the tab."),
 )
 """Keys of point-in-time recovery, over the Backups tab."""
+
+FLEET = (
+    Key("enter", "switch", "go there", "Make all tabs about the selected target."),
+    Key("r", "again", "refresh", "Ask every target again."),
+    Key("question_mark", "help", "help", "Explain the columns."),
+    Key("escape", "dismiss", "close", "Go back to the tabs, as they were."),
+)
+"""Keys of the fleet, over the tabs."""
 
 WIZARD_EVERYWHERE = (
     Key("r", "again", "again", "Ask and read everything on this page again."),

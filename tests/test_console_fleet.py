@@ -93,7 +93,7 @@ def test_a_proven_backup_is_told_and_makes_the_line_well(
     assert main(created) == ExitCode.OK
     capsys.readouterr()
     assert main(["fleet", "--settings", path]) == ExitCode.OK
-    assert "no drill" in capsys.readouterr().out
+    assert "just now" in capsys.readouterr().out
     assert lines(capsys, path)["live"]["verified_backup"]["id"]
 
 

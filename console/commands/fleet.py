@@ -10,14 +10,14 @@ from console.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from console.fleet import Live, Member
+    from console.fleet import Member
 
 _EPILOG = (
     "Exit code, by the worst target: 0 all well, 1 warnings, 2 one fails or is down, 3 something"
     " could not be seen, also a mistake in the command line or the settings."
 )
-_HEADINGS = ("TARGET", "VERDICT", "VERSION", "ROLE", "CONNECTIONS", "SIZE", "PROVEN", "ALERTS")
-_RIGHT = frozenset({"CONNECTIONS", "SIZE"})
+_HEADINGS = ("TARGET", "VERDICT", "PG", "ROLE", "CONN", "SIZE", "PROVEN", "ALERTS")
+_RIGHT = frozenset({"CONN", "SIZE"})
 
 
 def register(commands: Any) -> None:
@@ -60,6 +60,8 @@ def run(options: argparse.Namespace) -> ExitCode:
 
 def _table(members: Sequence[Member]) -> str:
     """A line each, then what is wrong with whom."""
+    from console import fleet_words as words
+
     rows = [_HEADINGS, *(_row(member) for member in members)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = [
@@ -70,7 +72,7 @@ def _table(members: Sequence[Member]) -> str:
         for row in rows
     ]
     lines += [
-        f"{finding.severity}: {member.name}: {finding.message}"
+        f"{finding.severity}: {member.name}: {words.reason(finding)}"
         for member in members
         for finding in member.findings
     ]
@@ -78,41 +80,18 @@ def _table(members: Sequence[Member]) -> str:
 
 
 def _row(member: Member) -> tuple[str, ...]:
-    from console.units import age, counted, size
+    from console import fleet_words as words
 
-    proven = "never"
-    if member.verified is not None:
-        proven = age(member.verified.made_at, member.at)
-        proven += ", drilled" if member.drilled is not None else ", no drill"
-    alerts = "no agent" if member.alerts is None else "none"
-    if member.alerts:
-        alerts = counted(len(member.alerts), "alert")
-    if member.live is None:
-        return (member.name, "down", "", "", "", "", proven, alerts)
-    sample = member.live.sample
     return (
         member.name,
-        str(member.verdict),
-        member.live.server.version.partition(" ")[0],
-        _role(member.live),
-        f"{sample.connections} of {sample.max_connections - sample.reserved_connections}",
-        size(member.live.database_bytes),
-        proven,
-        alerts,
+        words.state(member),
+        words.version(member.live),
+        words.role(member.live),
+        words.connections(member.live),
+        words.database_size(member.live),
+        words.proven(member),
+        words.alerts(member),
     )
-
-
-def _role(live: Live) -> str:
-    from console.units import duration
-
-    place = live.place
-    if not place.in_recovery:
-        return "primary"
-    if place.seconds_behind is None:
-        return "standby, lag unknown"
-    if place.seconds_behind == 0:
-        return "standby, up to date"
-    return f"standby, {duration(place.seconds_behind)} behind"
 
 
 def _document(member: Member, asdict: Any) -> dict[str, object]:

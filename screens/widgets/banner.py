@@ -34,13 +34,18 @@ class Banner(Static):
         self._shown = (server, verdict, lost)
         self._draw()
 
+    def aim(self, target: Target) -> None:
+        """It is about another target now, of which nothing is known yet."""
+        self._target = target
+        self.describe(None, None, lost=False)
+
     def remark(self, words: str) -> None:
         """Something that has to be seen on every tab, such as an unfinished restore; '' ends it."""
         self._remark = words
         self._draw()
 
     def _draw(self) -> None:
-        state = (*self._shown, self._remark, self.size.width)
+        state = (self._target, *self._shown, self._remark, self.size.width)
         if state != self._drawn:
             self._drawn = state
             self.update(self._line(*self._shown))
