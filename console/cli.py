@@ -36,6 +36,7 @@ COMMANDS = (
     "backup",
     "restore",
     "pitr",
+    "pgbackrest",
     "agent",
     "health",
     "fleet",

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from console.errors import CommandFailed, ConsoleError
+from console.server_binaries import Account
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -46,6 +47,8 @@ class Command:
     """Texts that are never let out of the program's messages."""
     descriptors: tuple[int, ...] = ()
     """Open files that the program inherits."""
+    account: Account | None = None
+    """The account it runs as, where we are root; None for ours."""
 
     @property
     def program(self) -> str:
@@ -187,6 +190,7 @@ async def _start(
                     pass_fds=command.descriptors,
                     start_new_session=True,
                     preexec_fn=_dies_with(os.getpid()),
+                    **(command.account.process_options() if command.account else {}),
                 )
             )
         except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ from console.backup.policy import BackupSettings
 from console.check_settings import CheckSettings
 from console.errors import SettingsError
 from console.offsite.policy import StoreSettings
+from console.pgbackrest.policy import PgbackrestSettings
 from console.pitr.policy import PitrSettings
 from console.target import Target, from_dsn, from_environment, with_password_file
 from console.tools import ToolSettings
@@ -61,6 +62,8 @@ class Settings:
     tools: ToolSettings = field(default_factory=ToolSettings)
     checks: CheckSettings = field(default_factory=CheckSettings)
     pitr: PitrSettings = field(default_factory=PitrSettings)
+    pgbackrest: dict[str, PgbackrestSettings] = field(default_factory=dict)
+    """The stanzas of pgBackRest that hold targets' clusters, by target."""
     agent: AgentSettings = field(default_factory=AgentSettings)
 
     def __post_init__(self) -> None:

@@ -93,7 +93,7 @@ class Tools:
         without a name that lives as long as the block (in the environment, for a container).
         """
         if target is None:
-            environment = _bare_environment()
+            environment = bare_environment()
             yield Command(self._argv(program, arguments, environment), environment)
             return
         password = target.effective.get("password")
@@ -122,7 +122,7 @@ class Tools:
 
 def connection_environment(target: Target) -> dict[str, str]:
     """Ours, with libpq's variables saying exactly what `target` says; no password."""
-    environment = _bare_environment()
+    environment = bare_environment()
     effective = target.effective
     for option in pq.Conninfo.get_defaults():
         name, variable = option.keyword.decode(), (option.envvar or b"").decode()
@@ -135,7 +135,7 @@ def connection_environment(target: Target) -> dict[str, str]:
     return environment
 
 
-def _bare_environment() -> dict[str, str]:
+def bare_environment() -> dict[str, str]:
     """Ours without libpq's variables, which would steer the tools, in untranslated English."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("PG")}
     kept.pop("LANGUAGE", None)
@@ -250,7 +250,7 @@ def _places(settings: ToolSettings) -> Iterator[tuple[Path, str, bool]]:
 
 async def _version(directory: Path) -> str:
     """pg_dump's version, e.g. '15.18'; '' when it does not tell."""
-    command = Command((str(directory / "pg_dump"), "--version"), _bare_environment())
+    command = Command((str(directory / "pg_dump"), "--version"), bare_environment())
     try:
         _, output = await output_of(command)
     except CommandFailed:
@@ -263,7 +263,7 @@ async def _from_container(settings: ToolSettings) -> Tools:
     # Never -t: a terminal turns line ends in the archive into CR LF and destroys it.
     prefix = (settings.docker, "exec", "-i", settings.container or "")
     finished, output = await output_of(
-        Command((*prefix, "pg_dump", "--version"), _bare_environment())
+        Command((*prefix, "pg_dump", "--version"), bare_environment())
     )
     match = _VERSION.search(output)
     if match is None:

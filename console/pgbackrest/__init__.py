@@ -1,0 +1,1 @@
+"""Clusters that pgBackRest backs up: its repository read, its commands driven."""

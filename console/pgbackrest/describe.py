@@ -1,0 +1,185 @@
+"""A stanza in words and as JSON, for the command line and the screens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from console.backup import jsonfile
+from console.backup.describe import proof_lines
+from console.backup.manifest import Proof
+from console.findings import Severity, worst
+from console.pgbackrest.info import Backup, Stanza
+from console.pgbackrest.status import Status
+from console.units import age, counted, duration, size
+
+KIND_WORDS = {
+    "full": "all of the cluster",
+    "diff": "what changed since the last full one",
+    "incr": "what changed since the one before",
+}
+
+
+def status_text(status: Status) -> str:
+    """Verdict first, then what it rests on, the backups, the WAL and the repositories."""
+    stanza = status.stanza
+    lines = [headline(status), ""]
+    for finding in status.findings:
+        lines.append(f"  {finding.severity}: {finding.message}")
+        lines += [f"    → {finding.fix}"] * bool(finding.fix)
+    lines += ["", "Backups of the whole cluster, newest first"]
+    lines += [
+        f"  {backup_line(backup, status.proofs.get(backup.label), status.at)}"
+        for backup in stanza.backups
+    ] or ["  none"]
+    lines += ["", "WAL", *(f"  {line}" for line in wal_lines(status))]
+    lines += ["", "Repositories"]
+    lines += [f"  repo{r.key}: {r.message}, cipher {r.cipher}" for r in stanza.repositories]
+    return "\n".join(lines) + "\n"
+
+
+def headline(status: Status) -> str:
+    """One line: whether the cluster can be had back, and from when."""
+    verdict = worst(status.findings)
+    if verdict in (Severity.FAILURE, Severity.UNKNOWN):
+        words = "Not well" if verdict is Severity.FAILURE else "Not known"
+        return f"{words}: {status.findings[0].message}"
+    newest = status.stanza.newest()
+    made = age(newest.stopped_at, status.at) if newest else "never"
+    return f"The stanza {status.stanza.name} can be restored: its newest backup was made {made}."
+
+
+def backup_line(backup: Backup, found: Proof | None, now: datetime) -> str:
+    """Label, kind, age, the cluster's size, what it added to the repository, its proof."""
+    added = f"+{size(backup.repo_delta_bytes)}" if backup.repo_delta_bytes is not None else "-"
+    errors = ", page checksum errors" if backup.page_errors else ""
+    return (
+        f"{backup.label:<33} {backup.kind} {age(backup.stopped_at, now):>13}"
+        f" {size(backup.bytes):>8} {added:>9}  {verified_word(found)}{errors}"
+    )
+
+
+def verified_word(found: Proof | None) -> str:
+    return "not yet" if found is None else str(found.verdict)
+
+
+def wal_lines(status: Status) -> list[str]:
+    ranges = [r for r in status.stanza.wal if r.min and r.max]
+    lines = [f"repo{r.repo}: {r.min} to {r.max}" for r in ranges] or ["nothing is archived"]
+    behind = status.behind
+    if behind is not None:
+        lines.append(f"the server is at {status.server.lsn if status.server else '-'},"
+                     f" {counted(behind, 'finished segment')} ahead")  # fmt: skip
+    return lines
+
+
+def details(backup: Backup, found: Proof | None, now: datetime) -> str:
+    """Several lines: what it holds, what it needs, and each proof line by line."""
+    lines = [
+        f"{backup.label}: pgBackRest, {backup.kind} ({KIND_WORDS[backup.kind]})",
+        "of           the whole cluster, as files (physical)",
+        f"taken        {backup.started_at:%Y-%m-%d %H:%M:%S %Z} ({age(backup.stopped_at, now)})",
+        f"took         {duration(backup.seconds)}",
+        f"cluster      {size(backup.bytes)}, copied {size(backup.copied_bytes)}",
+        f"repository   repo{backup.repo}: {size(backup.repo_bytes)} to restore it,"
+        f" {size(backup.repo_delta_bytes)} of its own",
+        f"WAL          {backup.wal_start or '-'} to {backup.wal_stop or '-'}",
+        f"pages        {_pages(backup)}",
+    ]
+    lines += [f"needs        {label}" for label in backup.references]
+    lines += proof_lines(found, now) if found else ["verify       not from here yet"]
+    return "\n".join(lines) + "\n"
+
+
+def _pages(backup: Backup) -> str:
+    if backup.page_errors is None:
+        return "whether their checksums hold is not told"
+    return "some failed their checksums" if backup.page_errors else "no checksum failed"
+
+
+def proofs_text(stanza: Stanza, proofs: Mapping[str, Proof]) -> str:
+    """Every backup's verdict, with its checks."""
+    lines = []
+    for backup in stanza.backups:
+        found = proofs.get(backup.label)
+        lines.append(f"{backup.label}: {found.verdict if found else 'not verified'}")
+        if found:
+            lines += [f"  {check.verdict}: {check.what}: {check.answer}" for check in found.checks]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """Everything, for scripts; sizes in bytes, times with their zone."""
+    return {
+        "target": status.target,
+        "at": status.at.isoformat(),
+        "verdict": str(worst(status.findings)),
+        "stanza": status.stanza.name,
+        "status": {"code": status.stanza.code, "message": status.stanza.message},
+        "running": status.stanza.busy,
+        "wal_behind_segments": status.behind,
+        "server": jsonfile.encode(status.server) if status.server else None,
+        "repositories": jsonfile.encode(status.stanza.repositories),
+        "clusters": jsonfile.encode(status.stanza.clusters),
+        "wal": jsonfile.encode(status.stanza.wal),
+        "backups": [
+            backup_json(backup, status.proofs.get(backup.label)) for backup in status.stanza.backups
+        ],
+        "findings": [
+            {
+                "check": finding.check,
+                "severity": str(finding.severity),
+                "message": finding.message,
+                "fix": finding.fix,
+            }
+            for finding in status.findings
+        ],
+    }
+
+
+def backup_json(backup: Backup, found: Proof | None) -> dict[str, Any]:
+    return {
+        **jsonfile.encode(backup),
+        "tool": "pgBackRest",
+        "verdict": str(found.verdict) if found else "could not verify",
+        "verification": jsonfile.encode(found) if found else None,
+    }
+
+
+def _is_noise(words: str) -> bool:
+    """All options at the beginning, and a result that is written when it ends."""
+    return " command begin " in words or words.startswith("stanza: ")
+
+
+class Lines:
+    """pgBackRest's lines as a person wants them: what it does, and how far it has come.
+
+    `tell` gets them without levels and options; a file's line becomes a tenth that was reached.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._tenth = 0
+
+    def __call__(self, line: str) -> None:
+        level, _, words = line.partition(": ")
+        if level == "DETAIL":
+            self._progress(words)
+        elif level == "INFO" and not _is_noise(words):
+            self._tell(words)
+        elif level == "WARN":
+            self._tell(f"warning: {words}")
+
+    def _progress(self, words: str) -> None:
+        _, found, rest = words.rpartition(" (")
+        share = rest.partition(")")[0].rpartition(", ")[2]
+        if not found or not share.endswith("%"):
+            return
+        try:
+            tenth = int(float(share[:-1]) // 10)
+        except ValueError:
+            return
+        if tenth > self._tenth:
+            self._tenth = tenth
+            self._tell(f"copied {tenth * 10}%")
