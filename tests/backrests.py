@@ -55,7 +55,8 @@ class Backrests:
         return self.root / "settings.yaml"
 
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(**dict(self.target.parameters), autocommit=True) as connection:
+        database: dict[str, Any] = dict(self.target.parameters)
+        with psycopg.connect(**database, autocommit=True) as connection:
             rows: list[tuple[Any, ...]] = []
             for statement in statements:
                 cursor = connection.execute(statement)
@@ -65,14 +66,15 @@ class Backrests:
     def pgbackrest(self, action: str, *options: str) -> str:
         """Run it outside the console; its output."""
         command = self.backrest.command(action, *options)
-        return subprocess.run(
+        finished: subprocess.CompletedProcess[str] = subprocess.run(
             command.argv,
             env=dict(command.environment or {}),
             capture_output=True,
             text=True,
             check=True,
             **(command.account.process_options() if command.account else {}),
-        ).stdout
+        )
+        return finished.stdout
 
     def archive_with(self, command: str) -> None:
         """Change archive_command, and wait until the server has read it."""
