@@ -50,7 +50,7 @@ COMMANDS = (
 _OFTEN = ("health",)
 """Commands that containers run every few seconds: the others are not imported beside them."""
 
-_NEW_OBJECTS = 50_000
+NEW_OBJECTS = 50_000
 """So many new objects, not Python's 700, before it looks for unreachable ones: a catalog is read as
 hundreds of thousands of rows that all stay, and looking through them took a quarter of the time."""
 
@@ -76,7 +76,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; the process's exit code (console.errors.ExitCode, or 141)."""
-    gc.set_threshold(_NEW_OBJECTS)
+    gc.set_threshold(NEW_OBJECTS)
     try:
         given = sys.argv[1:] if arguments is None else arguments
         often = given[0] if given and given[0] in _OFTEN else None

@@ -10,7 +10,7 @@ from console.identifiers import TableName
 from console.profile import Profile
 from console.session import Session
 from console.target import Target
-from queries.catalog import RELATIONS
+from queries.catalog import TABLES_NAMED
 
 _MOST = 0.5
 
@@ -34,14 +34,15 @@ async def choose(target: Target, named: str | None = None) -> Choice:
         return Choice(_placed(profiles.load(named), schema), "named by --profile")
     if target.profile is not None:
         return Choice(_placed(profiles.load(target.profile), schema), "the target's own")
+    candidates = [_placed(profiles.bundled(name), schema) for name in profiles.bundled_names()]
+    names = {HISTORY_TABLE} | {table.name for one in candidates for table in one.tables}
     session = Session(target)
     try:
-        relations = await session.fetch(RELATIONS, {"schemas": None})
+        tables = await session.fetch(TABLES_NAMED, {"names": sorted(names)})
     finally:
         await session.close()
-    found = {TableName(r.schema, r.name) for r in relations if r.kind in "rp"}
-    for name in profiles.bundled_names():
-        candidate = _placed(profiles.bundled(name), schema)
+    found = {TableName(table.schema, table.name) for table in tables}
+    for candidate in candidates:
         share = len(found & set(candidate.tables)) / max(1, len(candidate.tables))
         if TableName(candidate.schema, HISTORY_TABLE) in found and share > _MOST:
             there = len(found & set(candidate.tables))

@@ -42,6 +42,12 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedTable:
+    schema: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     relation_oid: int
     number: int
@@ -193,6 +199,7 @@ class StatisticsSince:
 
 
 RELATIONS = Query("relations", Relation)
+TABLES_NAMED = Query("tables_named", NamedTable)
 COLUMNS = Query("columns", Column)
 INDEXES = Query("indexes", Index)
 CONSTRAINTS = Query("constraints", Constraint)

@@ -131,6 +131,17 @@ def server15(servers: Callable[[int], LocalServer]) -> LocalServer:
     return servers(15)
 
 
+@pytest.fixture(scope="session")
+def wide_server() -> Iterator[LocalServer]:
+    """A cluster of its own, with the database `wide` of 10,000 tables and 30,000 indexes."""
+    from wide import make_wide
+
+    for server in _running_server(18):
+        run_sql(server.conninfo("postgres"), "CREATE DATABASE wide TEMPLATE template0")
+        make_wide(server.conninfo("wide"))
+        yield server
+
+
 @pytest.fixture(scope="session", params=[f"pg{major}" for major in _OTHER_SERVERS or (18, 15)])
 def server(request: pytest.FixtureRequest, servers: Callable[[int], LocalServer]) -> LocalServer:
     """Each test that asks for it runs on every one of them."""
