@@ -102,6 +102,14 @@ EVERYWHERE = (
 
 DETAIL = Key("enter", "detail", "details", "Show everything about the selected row.")
 
+SPAN = Key(
+    "h",
+    "span",
+    "history",
+    "Show the charts over hours, days and weeks, as the agent saw them.",
+    shown=False,
+)
+
 TABLE = (
     Key("s", "sort", "sort", "Sort by the next column.", shown=False),
     Key("S", "reverse", "reverse", "Reverse the order.", shown=False),
@@ -109,15 +117,7 @@ TABLE = (
 )
 
 TABS: dict[str, tuple[Key, ...]] = {
-    "overview": (
-        Key(
-            "h",
-            "span",
-            "history",
-            "Show the charts over hours, days and weeks, as the agent saw them.",
-            shown=False,
-        ),
-    ),
+    "overview": (SPAN,),
     "schema": (Key("d", "ddl", "DDL", "Show the CREATE statement of the selected object."),),
     "indexes": (
         *TABLE,
@@ -139,6 +139,7 @@ TABS: dict[str, tuple[Key, ...]] = {
         *TABLE,
         Key("v", "view", "view", "Show times, then rows and I/O, then temporary files and WAL."),
         Key("c", "charts", "charts", "Show and hide the charts of the selected statement."),
+        SPAN,
         Key("p", "plan", "plan", "Open the plan of the selected statement."),
         Key("x", "own", "own", "Show and hide the console's own statements.", shown=False),
         Key("E", "enable", "enable", "Begin to count statements in this database.", acts=True),

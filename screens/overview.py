@@ -15,7 +15,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from console import units
-from console.agent.past import SPANS, Past, read_past
 from console.agent.presence import Presence
 from console.backup.history import Newest, newest_proven
 from console.backup.store import Store
@@ -24,6 +23,7 @@ from console.overview import HISTORY, History, Rates, cache_hit_ratio, judge
 from console.session import APPLICATION_NAME
 from queries.overview import DATABASE_SIZE, OVERVIEW, Sample
 from screens.keys import TABS, Key
+from screens.past import NO_HISTORY, PastLines
 from screens.widgets import marks
 from screens.widgets.chart import Chart
 from screens.widgets.tab import Tab
@@ -31,14 +31,11 @@ from screens.widgets.tab import Tab
 SLOW_EVERY = timedelta(minutes=1)
 """pg_database_size reads every file's length, and backups are files: once a minute is enough."""
 
-PAST_EVERY = timedelta(seconds=15)
 CHARTS = {
     "transactions_per_second": "chart-transactions",
     "connections": "chart-connections",
 }
 """The agent's figures, and the charts that show them."""
-MOST_POINTS = 300
-"""More would not be seen in a chart, which is two dots to a cell wide."""
 
 
 class OverviewTab(Tab):
@@ -94,9 +91,7 @@ what to do about it.
         self.history = History()
         self._findings: list[Finding] | None = None
         self._backups = Newest(None, None)
-        self._past = Past(None, {})
-        self._span: timedelta | None = None
-        self._past_due = datetime.min.replace(tzinfo=UTC)
+        self._past = PastLines(*CHARTS)
         self._shown: Figures | None = None
         self._slow_due = datetime.min.replace(tzinfo=UTC)
 
@@ -121,26 +116,15 @@ what to do about it.
             store = Store(self.console.settings.backups.directory)
             self._backups = await asyncio.to_thread(newest_proven, store, self.console.target.name)
             self._slow_due = sample.at + SLOW_EVERY
-        if sample.at >= self._past_due:
-            self._past = await self._read_past()
-            self._past_due = sample.at + PAST_EVERY
+        await self._past.refresh(self.console.target)
         return sample
-
-    async def _read_past(self) -> Past:
-        now = datetime.now(UTC)
-        return await asyncio.to_thread(
-            read_past, self.console.target, tuple(CHARTS), self._span, now
-        )
 
     def action_span(self) -> None:
         """The next span, after the longest the minutes seen here again."""
-        if self._past.presence is None:
-            self.notify("There is no history: `medianest-console agent` has never run here.")
-            return
-        spans = (None, *SPANS)
-        self._span = spans[(spans.index(self._span) + 1) % len(spans)]
-        self._past_due = datetime.min.replace(tzinfo=UTC)
-        self.action_reload()
+        if self._past.choose_next():
+            self.action_reload()
+        else:
+            self.console.say(NO_HISTORY)
 
     def show(self, value: Sample) -> None:
         latest = self.history.add(value)
@@ -179,11 +163,9 @@ what to do about it.
         return Figures(left, right)
 
     def _draw_charts(self) -> None:
-        if self._span is not None:
+        if self._past.span is not None:
             for name, chart in CHARTS.items():
-                line = self._past.lines.get(name, [])
-                bucket = int(self._span.total_seconds() / MOST_POINTS)
-                self.query_one(f"#{chart}", Chart).draw(line, self._span, bucket)
+                self._past.draw(name, self.query_one(f"#{chart}", Chart))
             return
         transactions = [
             (rate.at, rate.transactions_per_second)

@@ -24,6 +24,7 @@ from console.monitor.timings_reader import TimingsReader, TimingsReading, points
 from console.profile import ProfileLimits
 from console.profile_choice import choose
 from screens.keys import TABS, Key
+from screens.past import NO_HISTORY, PastLines
 from screens.plan_link import open_plan
 from screens.timings_columns import VIEWS, sampled_columns, timing_columns
 from screens.widgets.chart import Chart
@@ -55,6 +56,11 @@ what was added in the last interval. Without it the sessions are sampled, which 
         ("read", "Read from the system; its time only with track_io_timing."),
         ("temp", "Spilled to temporary files: sorts and hashes larger than work_mem."),
         ("WAL", "Written to the log by it."),
+        (
+            "charts",
+            "With c: the selected statement over the last minutes; with h all statements over"
+            " hours, days and weeks, as the agent wrote them down.",
+        ),
         ("est. time", "Sampled: how long sessions were seen at it. Short runs are missed."),
     )
 
@@ -65,6 +71,7 @@ what was added in the last interval. Without it the sessions are sampled, which 
         self._limit: float | None = None
         self._view = 0
         self._charts: bool | None = None
+        self._past = PastLines("statements_per_second", "statement_mean_ms")
         self._headline: Text | None = None
 
     @property
@@ -126,6 +133,7 @@ what was added in the last interval. Without it the sessions are sampled, which 
             self._reader = TimingsReader(self.session)
         if self._limit is None:
             self._limit = await self._target_ms()
+        await self._past.refresh(self.console.target)
         return await self._reader.read(self.interval or SHORTEST_INTERVAL)
 
     async def _target_ms(self) -> float:
@@ -203,14 +211,20 @@ what was added in the last interval. Without it the sessions are sampled, which 
         return remarks[:2] + list(reading.notices)[-1:]
 
     def _draw_charts(self) -> None:
+        """Of the selected statement the last minutes; of all of them longer spans."""
         timing = self.table.selected
-        if timing is None or self._reader is None or not self.has_class("-charts"):
+        if not self.has_class("-charts") or self._reader is None:
             return
-        points = self._reader.history.points(points_key(timing))
-        calls = [(point.at, point.calls_per_second) for point in points]
-        means = [(point.at, point.mean_ms) for point in points if point.mean_ms is not None]
-        self.query_one("#chart-calls", Chart).draw(calls, HISTORY)
-        self.query_one("#chart-mean", Chart).draw(means, HISTORY)
+        calls, means = self.query_one("#chart-calls", Chart), self.query_one("#chart-mean", Chart)
+        if self._past.span is not None:
+            self._past.draw("statements_per_second", calls, "calls/s, all statements")
+            self._past.draw("statement_mean_ms", means, "mean ms, all statements")
+        else:
+            history = self._reader.history
+            points = history.points(points_key(timing)) if timing is not None else []
+            calls.draw([(point.at, point.calls_per_second) for point in points], HISTORY)
+            known = [(point.at, point.mean_ms) for point in points if point.mean_ms is not None]
+            means.draw(known, HISTORY)
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         event.stop()
@@ -241,6 +255,15 @@ what was added in the last interval. Without it the sessions are sampled, which 
         self._charts = not self.has_class("-charts")
         self.set_class(self._charts, "-charts")
         self._draw_charts()
+
+    def action_span(self) -> None:
+        """Hours, days and weeks as the agent saw them, then the minutes seen here again."""
+        if not self._past.choose_next():
+            self.console.say(NO_HISTORY)
+            return
+        if not self.has_class("-charts"):
+            self.action_charts()
+        super().action_reload()
 
     def action_reload(self) -> None:
         """A grant or an extension may just have come: whether statements are counted is asked."""

@@ -24,7 +24,7 @@ class Chart(PlotextPlot):
 
     def __init__(self, title: str, *, id: str) -> None:
         super().__init__(id=id, classes="chart")
-        self._title = title
+        self._own_title = self._title = title
         self._points: list[tuple[float, float]] | None = None
         self._seconds = 0.0
         self._lines: list[Text] = []
@@ -34,13 +34,18 @@ class Chart(PlotextPlot):
         values: Iterable[tuple[datetime, float]],
         length: timedelta,
         bucket: int = BUCKET_SECONDS,
+        title: str = "",
     ) -> None:
-        """Show the values of the last `length`, in time order, averaged over `bucket` seconds."""
+        """Show the values of the last `length`, in time order, averaged over `bucket` seconds.
+
+        `title` is what they are, where that is not what the chart was made for.
+        """
         seconds = length.total_seconds()
         points = buckets(values, bucket)
-        if points == self._points and seconds == self._seconds:
+        title = title or self._own_title
+        if (points, seconds, title) == (self._points, self._seconds, self._title):
             return
-        self._points, self._seconds = points, seconds
+        self._points, self._seconds, self._title = points, seconds, title
         self._plan(seconds)
         before, self._lines = self._lines, self._built()
         if len(before) == len(self._lines):

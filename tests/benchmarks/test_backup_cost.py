@@ -40,14 +40,24 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def medium(server18: LocalServer) -> Iterator[Database]:
     """The demo's data at `--rows medium`, about 200,000 rows."""
-    name = "benchmark_medium"
+    yield from _filled(server18, "medium")
+
+
+@pytest.fixture(scope="module")
+def large(server18: LocalServer) -> Iterator[Database]:
+    """The demo's data at `--rows large`, about 5,000,000 rows."""
+    yield from _filled(server18, "large")
+
+
+def _filled(server18: LocalServer, rows: str) -> Iterator[Database]:
+    name = f"benchmark_{rows}"
     identifier = sql.Identifier(name)
     admin = {**server18.conninfo("postgres")}
     run_sql(admin, sql.SQL("CREATE DATABASE {}").format(identifier))
     database: Database = {**server18.conninfo(name)}
     with psycopg.connect(**database, autocommit=True) as connection:
         apply_migrations(connection)
-        sample.fill(connection, "medium")
+        sample.fill(connection, rows)
     yield database
     run_sql(admin, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
@@ -156,6 +166,17 @@ async def test_loading_against_pg_restore(medium: Database, made: Backup) -> Non
     analyzing = Sample(tuple(loads.analyzing[1:]))
     record(SECTION, "ANALYZE after it", analyzing.median, None, unit="s", ours=analyzing.words("s"))
     assert _compared(f"load against pg_restore --jobs={JOBS}", pairs, 1.05)
+
+
+async def test_loading_five_million_rows_against_pg_restore(large: Database, place: Path) -> None:
+    """Where what is fixed weighs nothing; the archive is pg_dump's own, at its quickest."""
+    tools, archive = await tools_of(large), place / "large"
+    arguments = ("--format=custom", "--compress=1", "--no-password", f"--file={archive}")
+    with tools.command(target_of(large), "pg_dump", *arguments) as command:
+        await run(command)
+    loads = Loads(large, tools, archive)
+    pairs = await by_turns(3, loads.ours, loads.theirs)
+    assert _compared(f"load of 5,000,000 rows against pg_restore --jobs={JOBS}", pairs, 1.05)
 
 
 async def test_the_whole_restore_against_pg_restore(

@@ -43,7 +43,7 @@ def _identity(server: LocalServer, name: str) -> tuple[int, int]:
     return row[0], row[1]
 
 
-@pytest.mark.parametrize("rows", ["small", "medium"])
+@pytest.mark.parametrize("rows", ["small", "medium", "large"])
 async def test_twenty_clients_get_their_answer_within_a_second(
     server18: LocalServer, rows: str
 ) -> None:
