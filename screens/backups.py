@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widget import Widget
@@ -21,30 +22,31 @@ from console.backup.describe import details, plan
 from console.backup.elsewhere import Elsewhere, elsewhere
 from console.backup.history import remarks
 from console.backup.job import Job, Place
-from console.backup.manifest import Proof, Tier, Verdict
+from console.backup.manifest import Tier
 from console.backup.prune import prune
 from console.backup.retention import expires_at
 from console.backup.store import Backup, Store
 from console.errors import ConsoleError
 from console.findings import Finding, Severity, worst
+from console.pgbackrest import describe as physical
+from console.pgbackrest.backrest import Backrest, backrest_of
+from console.pgbackrest.history import History, findings, read_history, with_history
 from console.restore.outlook import notice
+from screens.backups_columns import COLUMNS, Line, lines
 from screens.keys import TABS, Key
 from screens.point_in_time import PointInTimeScreen
 from screens.widgets import marks
 from screens.widgets.chart import Chart
 from screens.widgets.dialogs import ChoiceDialog, ConfirmDialog, DetailDialog
 from screens.widgets.plain import one_line
-from screens.widgets.record_table import Column, RecordTable
+from screens.widgets.record_table import RecordTable
 from screens.widgets.tab import Tab
 
 BAR_WIDTH = 20
 CHART_DAYS = timedelta(days=90)
 
-_SEVERITIES = {
-    Verdict.PASS: Severity.OK,
-    Verdict.FAIL: Severity.FAILURE,
-    Verdict.COULD_NOT_VERIFY: Severity.UNKNOWN,
-}
+STANZA_SECONDS = 60.0
+"""From one answer of pgBackRest to the next question: its repository may be far away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,71 +63,14 @@ class Backups:
     """A restore that is at work or unfinished, in a few words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    backup: Backup
-    age: str
-    expires: str
-
-
-def lines(shown: Backups, expire: dict[str, datetime | None]) -> list[Line]:
-    made = []
-    for backup in shown.backups:
-        expires = expire[backup.id]
-        words = "held" if backup.record.held else units.age(expires, shown.at) if expires else "-"
-        made.append(Line(backup, units.age(backup.made_at, shown.at), words))
-    return made
-
-
-def _proof(found: Proof | None) -> Text:
-    if found is None:
-        return Text("not yet", "dim")
-    mark = marks.mark(_SEVERITIES[found.verdict])
-    if found.restore_seconds is not None and found.verdict is Verdict.PASS:
-        mark.append(f" {units.duration(found.restore_seconds)}", "dim")
-    return mark
-
-
-def _size(line: Line) -> str:
-    manifest = line.backup.manifest
-    return units.size(manifest.bytes) if manifest else "-"
-
-
-def _took(line: Line) -> str:
-    manifest = line.backup.manifest
-    return units.duration(manifest.seconds) if manifest else "-"
-
-
-def _note(line: Line) -> Text:
-    manifest = line.backup.manifest
-    return one_line(line.backup.problem or (manifest.note if manifest else ""))
-
-
-COLUMNS = (
-    Column[Line](
-        "verdict",
-        lambda line: marks.mark(_SEVERITIES[line.backup.verdict]),
-        lambda line: _SEVERITIES[line.backup.verdict].rank,
-        width=9,
-    ),
-    Column[Line]("made", lambda line: line.age, lambda line: line.backup.made_at, width=12),
-    Column[Line]("tier", lambda line: str(line.backup.tier or "?"), width=14),
-    Column[Line]("size", _size, _size, right=True, width=8),
-    Column[Line]("took", _took, right=True, priority=2, width=7),
-    Column[Line]("verified", lambda line: _proof(line.backup.verification), priority=3, width=9),
-    Column[Line]("drilled", lambda line: _proof(line.backup.drill), width=13),
-    Column[Line]("expires", lambda line: line.expires, priority=1, width=10),
-    Column[Line]("note", _note, priority=4, width=20),
-)
-
-
 class BackupsTab(Tab):
     IDENTITY = "backups"
     TITLE = "Backups"
     KEYS: ClassVar[tuple[Key, ...]] = TABS["backups"]
     EXPLANATION = """
 The backups of this database, as the backup directory holds them, and how well each is proven. Work
-on them runs in a process of its own: it goes on when you leave, and every console sees it.
+on them runs in a process of its own: it goes on when you leave, and every console sees it. Where
+settings name a stanza of pgBackRest, its backups of the whole cluster stand among them: physical.
 """
     FIGURES = (
         ("✓ OK", "Verified: every file read whole, every row of the archive counted."),
@@ -136,11 +81,14 @@ on them runs in a process of its own: it goes on when you leave, and every conso
         ("verified", "Hashes, archive, row counts; `v` does it again."),
         ("drilled", "Restored into a scratch database and compared; how long the restore took."),
         ("expires", "When retention may remove it; held ones never expire."),
+        ("physical", "pgBackRest's: size is what it added; verified by `pgbackrest verify` alone."),
     )
 
     def __init__(self) -> None:
         super().__init__()
         self.shown: Backups | None = None
+        self.history: History | None = None
+        """Of pgBackRest's stanza; None until it was asked, or when there is none."""
         self._expires: dict[str, datetime | None] = {}
 
     @property
@@ -157,18 +105,41 @@ on them runs in a process of its own: it goes on when you leave, and every conso
         return self.console.target.name
 
     @property
+    def backrest(self) -> Backrest | None:
+        return backrest_of(self.console.settings, self.owner)
+
+    @property
     def table(self) -> RecordTable[Line]:
         return self.query_one("#backups-table", RecordTable)
 
     def compose_body(self) -> ComposeResult:
         yield Static(Text("Reading…", style="dim"), classes="headline", markup=False)
-        yield RecordTable[Line](COLUMNS, lambda line: line.backup.id, id="backups-table")
+        yield RecordTable[Line](COLUMNS, lambda line: line.id, id="backups-table")
         with Horizontal(id="backup-charts"):
             yield Chart("size in MB", id="chart-size")
             yield Chart("seconds to make", id="chart-took")
 
     def first_focus(self) -> Widget | None:
         return self.table
+
+    def enter(self) -> None:
+        super().enter()
+        if self.backrest is not None:
+            self._follow_stanza(self.backrest)
+
+    @work(group="stanza", exclusive=True)
+    async def _follow_stanza(self, backrest: Backrest) -> None:
+        """Beside the rest: a repository far away, or a hung command, holds up nothing."""
+        while True:
+            self.history = await read_history(backrest, self.owner, self.history)
+            if self.shown is not None and self.app.is_running:
+                self.show(self.shown)
+            await asyncio.sleep(STANZA_SECONDS)
+
+    def action_reload(self) -> None:
+        super().action_reload()
+        if self.backrest is not None:
+            self._follow_stanza(self.backrest)
 
     async def load(self) -> Backups:
         return await asyncio.to_thread(self._read)
@@ -190,7 +161,7 @@ on them runs in a process of its own: it goes on when you leave, and every conso
         self.shown = value
         policy = self.console.settings.backups.retention
         self._expires = {backup.id: expires_at(backup, policy) for backup in value.backups}
-        self.query_one(".headline", Static).update(headline(value))
+        self.query_one(".headline", Static).update(headline(self._judged(value)))
         self.refilter()
         known = [b for b in reversed(value.backups) if b.manifest is not None]
         sizes = [(b.made_at, b.manifest.bytes / 1e6) for b in known if b.manifest]
@@ -199,19 +170,33 @@ on them runs in a process of its own: it goes on when you leave, and every conso
         self.query_one("#chart-size", Chart).draw(sizes, CHART_DAYS)
         self.query_one("#chart-took", Chart).draw(took, CHART_DAYS)
 
+    def _judged(self, value: Backups) -> Backups:
+        """With what pgBackRest's history says, where there is a stanza."""
+        if self.backrest is None:
+            return value
+        if self.history is None:
+            waiting = Finding("pgbackrest.read", Severity.UNKNOWN, "", "pgBackRest: reading…")
+            found: tuple[Finding, ...] = (waiting,)
+        else:
+            found = findings(self.backrest, self.history, value.at)
+        return replace(value, remarks=with_history(value.remarks, bool(value.backups), found))
+
     def refilter(self) -> None:
         if self.shown is not None:
+            history = self.history or History()
             self.table.show(
                 [
                     line
-                    for line in lines(self.shown, self._expires)
-                    if self.filter_text in f"{line.backup.id} {_note(line).plain}".casefold()
+                    for line in lines(self.shown.backups, self._expires, history, self.shown.at)
+                    if self.filter_text in f"{line.id} {line.tier} {line.note}".casefold()
                 ]
             )
 
     def copied_text(self) -> str | None:
         line = self.table.selected
-        return str(line.backup.path) if line else None
+        if line is None:
+            return None
+        return str(line.backup.path) if line.backup else line.id
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         event.stop()
@@ -219,10 +204,23 @@ on them runs in a process of its own: it goes on when you leave, and every conso
 
     def action_detail(self) -> None:
         line = self.table.selected
-        if line is not None and self.shown is not None:
+        if line is None or self.shown is None:
+            return
+        if line.backup is not None:
             policy = self.console.settings.backups.retention
             text = details(line.backup, policy, self.shown.at)
-            self.app.push_screen(DetailDialog(line.backup.id, Text(text), str(line.backup.path)))
+            self.app.push_screen(DetailDialog(line.id, Text(text), str(line.backup.path)))
+        elif line.physical is not None and self.history is not None:
+            found = self.history.proofs.get(line.id)
+            text = physical.details(line.physical, found, self.shown.at)
+            self.app.push_screen(DetailDialog(line.id, Text(text), line.id))
+
+    def _own(self, otherwise: str) -> Backup | None:
+        """The selected dump; where pgBackRest's is selected, the line says what to do instead."""
+        line = self.table.selected
+        if line is not None and line.physical is not None:
+            self.console.say(f"This backup is pgBackRest's: {otherwise}.")
+        return line.backup if line is not None else None
 
     def action_sort(self) -> None:
         self.table.sort_next()
@@ -243,13 +241,13 @@ on them runs in a process of its own: it goes on when you leave, and every conso
         self.app.push_screen(ChoiceDialog("Back up now, as", choices), chosen)
 
     def action_verify(self) -> None:
-        line = self.table.selected
-        if line is not None:
-            self._begin(Job("verify", backup=line.backup.id))
+        backup = self._own("`medianest-console pgbackrest verify` proves all of them")
+        if backup is not None:
+            self._begin(Job("verify", backup=backup.id))
 
     def action_drill(self) -> None:
-        line = self.table.selected
-        if line is None:
+        backup = self._own("`medianest-console pgbackrest restore --into DIRECTORY` tries it")
+        if backup is None:
             return
         choices = [
             ("temporary", "a PostgreSQL of our own, started for it: nothing else is touched"),
@@ -259,7 +257,7 @@ on them runs in a process of its own: it goes on when you leave, and every conso
         def chosen(place: str | None) -> None:
             if place is not None:
                 where: Place = "server" if place == "server" else "temporary"
-                self._begin(Job("drill", backup=line.backup.id, place=where))
+                self._begin(Job("drill", backup=backup.id, place=where))
 
         self.app.push_screen(ChoiceDialog("Restore it for trial into", choices), chosen)
 
@@ -272,13 +270,13 @@ on them runs in a process of its own: it goes on when you leave, and every conso
             self.console.say("Stopping; what was begun is taken back.")
 
     def action_hold(self) -> None:
-        line = self.table.selected
-        if line is not None:
-            held = not line.backup.record.held
+        backup = self._own("its repo1-retention settings say how long it stays")
+        if backup is not None:
+            held = not backup.record.held
             self._change(
                 asyncio.to_thread(
                     self.store.change_record,
-                    line.backup,
+                    backup,
                     lambda record: replace(record, held=held),
                 )
             )

@@ -10,16 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from backrests import Backrests, backrest_server
 
+from console.backup.job import Job, carry_out
+from console.backup.manifest import Tier
+from console.backup.policy import BackupSettings
 from console.cli import main
 from console.errors import CommandFailed, ExitCode
 from console.pgbackrest.info import read_stanza
 from console.pgbackrest.verify import verify
+from screens.app import ConsoleApp
+from screens.backups import BackupsTab
+from screens.widgets.dialogs import DetailDialog
 
 pytestmark = pytest.mark.slow
 
@@ -185,6 +192,48 @@ def test_ended_in_the_middle_it_leaves_no_backup_and_no_lock(
     assert found["running"] is False
     assert run(backrests, "backup", "--type", "full") == ExitCode.OK
     backrests.sql("DROP TABLE large")
+
+
+async def test_its_backups_stand_among_the_dumps_and_keys_that_do_not_apply_say_so(
+    backrests: Backrests, tmp_path: Path
+) -> None:
+    store = replace(backrests.settings, backups=BackupSettings(directory=tmp_path / "backups"))
+    dump = await carry_out(
+        Job("create", Tier.DAILY), backrests.target, store, lambda progress: None
+    )
+    app = ConsoleApp(backrests.target, store)
+    said: list[str] = []
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.say = lambda line, **_: said.append(line)  # type: ignore[method-assign]
+        await pilot.press("8")
+        tab = app.active_tab
+        assert isinstance(tab, BackupsTab)
+        while tab.table.row_count < 2:
+            await pilot.pause(0.1)
+        shown = [str(cell) for row in range(2) for cell in tab.table.get_row_at(row)]
+        assert "physical, full" in shown
+        assert "daily" in shown
+        assert tab.table.selected is not None
+        assert tab.table.selected.id == dump.id
+        await pilot.press("down", "v", "T", "H")
+        assert [line.split(": ")[0] for line in said] == ["This backup is pgBackRest's"] * 3
+        await pilot.press("enter")
+        while not isinstance(app.screen, DetailDialog):
+            await pilot.pause(0.1)
+
+
+def test_both_kinds_are_listed(backrests: Backrests, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["--settings", str(backrests.settings_file), "--target", "home"]
+    assert main(["backup", "list", *common]) == ExitCode.OK
+    said = capsys.readouterr()
+    assert "physical, full" in said.out
+    assert "pgBackRest: no backup was verified from here." in said.err
+    assert "no backup at all" not in said.err
+    assert main(["backup", "list", "--json", *common]) == ExitCode.OK
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["tool"], entry["verdict"]) == ("pgBackRest", "could not verify")
+    assert main(["backup", "list", "--plain", *common]) == ExitCode.OK
+    assert "of pgBackRest: physical, full, made" in capsys.readouterr().out
 
 
 def test_a_server_newer_than_pgbackrest_is_refused_in_a_line(

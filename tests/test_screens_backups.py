@@ -10,6 +10,7 @@ import pytest
 from textual.widgets import OptionList, Static
 
 from console.backup.policy import BackupSettings
+from console.pgbackrest.policy import PgbackrestSettings
 from console.settings import Settings
 from console.target import Target
 from screens.app import ConsoleApp
@@ -76,7 +77,34 @@ async def test_a_backup_made_with_two_keys_is_verified_and_seen_by_all(
 
 def held(tab: BackupsTab) -> bool:
     line = tab.table.selected
-    return line is not None and line.backup.record.held
+    return line is not None and line.backup is not None and line.backup.record.held
+
+
+async def test_a_pgbackrest_that_hangs_holds_up_nothing_and_ends_when_the_tab_is_left(
+    medianest18: Target, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+    command = ("sh", "-c", f"echo $$ > {begun}.new; mv {begun}.new {begun}; exec sleep 600")
+    stanza = {"medianest": PgbackrestSettings("main", command=command)}
+    app = console(medianest18, tmp_path / "backups", pgbackrest=stanza)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(NUMBER)
+        await until(pilot, lambda: "pgBackRest: reading" in headline(app) and begun.exists())
+        assert "UNKNOWN" in headline(app)
+        await pilot.press("1")
+        running = Path(f"/proc/{int(begun.read_text())}")
+        await until(pilot, lambda: not running.exists())
+
+
+async def test_a_pgbackrest_that_is_missing_is_told_in_the_headline(
+    medianest18: Target, tmp_path: Path
+) -> None:
+    missing = PgbackrestSettings("main", command=(str(tmp_path / "none"),), user="root")
+    app = console(medianest18, tmp_path / "backups", pgbackrest={"medianest": missing})
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(NUMBER)
+        await until(pilot, lambda: "cannot be run: No such file" in headline(app))
+        assert "UNKNOWN" in headline(app)
 
 
 async def test_read_only_leaves_out_what_acts(medianest18: Target, tmp_path: Path) -> None:

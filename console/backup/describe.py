@@ -30,8 +30,13 @@ def as_json(backup: Backup, policy: Retention) -> dict[str, Any]:
 
 def table(backups: Sequence[Backup], policy: Retention, now: datetime) -> str:
     """One line a backup."""
+    return lined_up([row(backup, policy, now) for backup in backups])
+
+
+def lined_up(rows: Sequence[tuple[str, ...]]) -> str:
+    """A history's rows, as `row` makes them, under their headings."""
     head = ("ID", "TIER", "AGE", "SIZE", "TOOK", "VERIFIED", "DRILLED", "EXPIRES", "NOTE")
-    rows = [head, *(_row(backup, policy, now) for backup in backups)]
+    rows = [head, *rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(r, widths, strict=True)) for r in rows
@@ -39,7 +44,8 @@ def table(backups: Sequence[Backup], policy: Retention, now: datetime) -> str:
     return "".join(line.rstrip() + "\n" for line in lines)
 
 
-def _row(backup: Backup, policy: Retention, now: datetime) -> tuple[str, ...]:
+def row(backup: Backup, policy: Retention, now: datetime) -> tuple[str, ...]:
+    """A backup's line of a history, a cell each."""
     manifest = backup.manifest
     expires = expires_at(backup, policy)
     tier = str(backup.tier or "?")

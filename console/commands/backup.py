@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from console.commands import backup_stores
 from console.commands.each import add_all_option, on_each
 from console.commands.phases import PhaseReport
-from console.commands.plain import add_plain_option, wants_plain
+from console.commands.plain import add_plain_option
 from console.errors import ActionRefused, ExitCode
 
 if TYPE_CHECKING:
@@ -311,36 +311,14 @@ def run_drill(options: argparse.Namespace) -> ExitCode:
 
 
 def run_list(options: argparse.Namespace) -> ExitCode:
-    import json
-    from datetime import UTC, datetime
-
-    from console import plain
-    from console.backup.describe import as_json, table
-    from console.backup.history import remarks
-    from console.findings import Severity
-    from console.output import tell, write
+    from console.commands.backup_list import tell_list
 
     settings, target, store = _open(options)
     if options.store:
         return wait_for(
             backup_stores.tell_copies(settings, target, options.store, as_json=options.json)
         )
-    backups = store.backups(target.name)
-    policy = settings.backups.retention
-    if options.json:
-        write(
-            json.dumps([as_json(b, policy) for b in backups], indent=1, ensure_ascii=False) + "\n"
-        )
-        return ExitCode.OK
-    now = datetime.now(UTC)
-    if wants_plain(options):
-        write(plain.backups(backups, policy, now))
-    elif backups:
-        write(table(backups, policy, now))
-    for finding in remarks(backups, now):
-        if finding.severity is not Severity.OK:
-            tell(f"{finding.severity}: {finding.message}")
-    return ExitCode.OK
+    return wait_for(tell_list(options, settings, target, store))
 
 
 def run_show(options: argparse.Namespace) -> ExitCode:

@@ -15,7 +15,7 @@ from console.pgbackrest.status import Status
 from console.units import age, counted, duration, size
 
 KIND_WORDS = {
-    "full": "all of the cluster",
+    "full": "all files of the cluster",
     "diff": "what changed since the last full one",
     "incr": "what changed since the one before",
 }
@@ -77,8 +77,8 @@ def wal_lines(status: Status) -> list[str]:
 def details(backup: Backup, found: Proof | None, now: datetime) -> str:
     """Several lines: what it holds, what it needs, and each proof line by line."""
     lines = [
-        f"{backup.label}: pgBackRest, {backup.kind} ({KIND_WORDS[backup.kind]})",
-        "of           the whole cluster, as files (physical)",
+        f"{backup.label}: pgBackRest",
+        f"physical     {backup.kind}: {KIND_WORDS[backup.kind]}",
         f"taken        {backup.started_at:%Y-%m-%d %H:%M:%S %Z} ({age(backup.stopped_at, now)})",
         f"took         {duration(backup.seconds)}",
         f"cluster      {size(backup.bytes)}, copied {size(backup.copied_bytes)}",
@@ -140,8 +140,9 @@ def as_json(status: Status) -> dict[str, Any]:
 
 def backup_json(backup: Backup, found: Proof | None) -> dict[str, Any]:
     return {
-        **jsonfile.encode(backup),
+        "id": backup.label,
         "tool": "pgBackRest",
+        **jsonfile.encode(backup),
         "verdict": str(found.verdict) if found else "could not verify",
         "verification": jsonfile.encode(found) if found else None,
     }

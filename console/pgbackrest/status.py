@@ -88,12 +88,17 @@ def judge(
     now: datetime,
     problem: str = "",
 ) -> tuple[Finding, ...]:
-    """The findings, worst first; `problem` says why the server did not answer."""
+    """The findings, worst first; without `server` none is about its archiving.
+
+    `problem` says why a server that was asked did not answer.
+    """
     found = _about_stanza(backrest, stanza)
     if stanza.backups:
         found += _about_backups(stanza, now) + _about_proof(stanza, proofs, now)
-    if stanza.clusters:
-        found += _about_server(stanza, server, problem) if server else [_unasked(problem)]
+    if stanza.clusters and server is not None:
+        found += _about_server(stanza, server)
+    elif problem:
+        found.append(_unasked(problem))
     return tuple(sorted(found, key=lambda finding: finding.severity.rank))
 
 
@@ -206,7 +211,7 @@ def _unasked(problem: str) -> Finding:
     return _finding("wal", Severity.UNKNOWN, message)
 
 
-def _about_server(stanza: Stanza, server: WalArchiving, problem: str) -> list[Finding]:
+def _about_server(stanza: Stanza, server: WalArchiving) -> list[Finding]:
     cluster = stanza.cluster
     if cluster is not None and cluster.system_identifier != server.system_identifier:
         return [
