@@ -38,6 +38,12 @@ CORE = {
     "sessions: read-only, limits, every error in words": "test_console_session.py",
     "cut-over of a restore, and its undoing": "test_console_restore_swap.py",
     "readiness checks": "test_console_checks_runner.py",
+    "a database as its profile says": "test_console_profile.py",
+    "schema: every kind of object, and its DDL": "test_console_schema.py",
+    "backups proven, and damage found": "test_console_backup_verify.py",
+    "sessions, and acting on them": "test_console_monitor_activity.py",
+    "locks as trees": "test_console_monitor_locks.py",
+    "statement timings": "test_console_monitor_timings.py",
 }
 
 Results = dict[str, dict[int, Counter[str]]]
