@@ -36,6 +36,9 @@ def _filled(
 def _peer_command(name: str, database: Mapping[str, Any]) -> list[str]:
     if name == "harlequin":
         return [peer(name), "--adapter", "postgres", "--theme", "textual-dark", address(database)]
+    if name == "pg_activity":
+        place = ("-h", database["host"], "-p", str(database["port"]), "-U", database["user"])
+        return [peer(name), *place, "-d", database["dbname"]]
     return [peer(name), address(database)]
 
 
@@ -43,10 +46,11 @@ _SHOWS: dict[str, Callable[[str], bool]] = {
     # The name in the tree, below the title of the catalog.
     "harlequin": lambda text: re.search(r"test_\d+ db", text) is not None,
     "pgcli": lambda text: re.search(r"test_\d+>", text) is not None,
+    "pg_activity": lambda text: "cache hit ratio" in text and "RUNNING QUERIES" in text,
 }
 
 
-@pytest.mark.parametrize("name", ["harlequin", "pgcli"])
+@pytest.mark.parametrize("name", ["harlequin", "pgcli", "pg_activity"])
 async def test_first_filled_screen(name: str, medianest18: Target, private_home: Path) -> None:
     database = dict(medianest18.parameters)
     environment = opening(database, private_home)
@@ -59,7 +63,7 @@ async def test_first_filled_screen(name: str, medianest18: Target, private_home:
         return _filled(command, _SHOWS[name], environment)
 
     pairs = await by_turns(ROUNDS, ours, theirs)
-    # A prompt is no application: only harlequin's is a like for like.
+    # A prompt is no application, nor one list: only harlequin's is a like for like.
     assert record(
         "Start", f"first filled screen against {name}'s", pairs.ratio.median,
         1.0 if name == "harlequin" else None,
