@@ -5,6 +5,7 @@ docs/benchmarks.md is its own store: a run replaces the rows it measured and kee
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import statistics
@@ -52,6 +53,10 @@ class Sample:
     @property
     def mean(self) -> float:
         return statistics.fmean(self.values)
+
+    def percentile(self, share: float) -> float:
+        """The value that this share of them is not above, such as 0.99."""
+        return sorted(self.values)[math.ceil(share * len(self.values)) - 1]
 
     def words(self, unit: str) -> str:
         """The median and the spread, such as `1.52 s (1.50 to 1.61)`."""

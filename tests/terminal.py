@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -81,6 +82,24 @@ class Terminal:
         while time.monotonic() < deadline and self._read():
             pass
         return self.received - before
+
+    def answer_seconds(self, keys: bytes, settle: float = 0.03) -> float:
+        """Seconds from writing the keys to the first byte after them; then all of it is read.
+
+        What was written before is read first, until nothing comes for `settle` seconds.
+        """
+        while self._writes_within(settle):
+            self._read()
+        began = time.perf_counter()
+        os.write(self._child.child_fd, keys)
+        assert self._writes_within(15), f"no answer to {keys!r}; the screen is\n{self.text}"
+        took = time.perf_counter() - began
+        while self._writes_within(settle):
+            self._read()
+        return took
+
+    def _writes_within(self, seconds: float) -> bool:
+        return bool(select.select([self._child.child_fd], [], [], seconds)[0])
 
     def exit_code(self, seconds: float = 15.0) -> int:
         """Read on until the program ends; its exit code. A signal gives its negative number."""
