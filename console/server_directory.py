@@ -171,10 +171,11 @@ class ServerDirectory:
 def last_complaint(text: str) -> str:
     """The last line of a server's or tool's output that says what went wrong."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for line in reversed(lines):
-        match = _SEVERITY.search(line)
-        if match is not None:
-            return match[1].rstrip(".")
+    found = [match[1].rstrip(".") for line in lines if (match := _SEVERITY.search(line))]
+    # What it tells those who knock while it ends is no reason for its ending.
+    reasons = [words for words in found if not words.startswith("the database system is ")]
+    if reasons or found:
+        return (reasons or found)[-1]
     return lines[-1].rstrip(".") if lines else "it says nothing"
 
 

@@ -211,8 +211,7 @@ settings name a stanza of pgBackRest, its backups of the whole cluster stand amo
             text = details(line.backup, policy, self.shown.at)
             self.app.push_screen(DetailDialog(line.id, Text(text), str(line.backup.path)))
         elif line.physical is not None and self.history is not None:
-            found = self.history.proofs.get(line.id)
-            text = physical.details(line.physical, found, self.shown.at)
+            text = physical.details(line.physical, self.history.proofs, self.shown.at)
             self.app.push_screen(DetailDialog(line.id, Text(text), line.id))
 
     def _own(self, otherwise: str) -> Backup | None:

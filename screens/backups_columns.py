@@ -76,7 +76,7 @@ def _of_dump(backup: Backup, expires: datetime | None, now: datetime) -> Line:
 
 
 def _of_physical(backup: Physical, history: History, now: datetime) -> Line:
-    found = history.proofs.get(backup.label)
+    found = history.proofs.verified.get(backup.label)
     verdict = SEVERITIES[found.verdict] if found else Severity.UNKNOWN
     return Line(
         id=backup.label,
@@ -87,7 +87,7 @@ def _of_physical(backup: Physical, history: History, now: datetime) -> Line:
         bytes=listing.own_bytes(backup),
         seconds=backup.seconds,
         verified=_proof(found),
-        drilled=Text("-", "dim"),
+        drilled=_proof(history.proofs.drilled.get(backup.label)),
         expires="-",
         note=listing.note(backup),
         physical=backup,

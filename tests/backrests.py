@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,11 @@ class Backrests:
         self.sql(f"ALTER SYSTEM SET archive_command = '{command}'", "SELECT pg_reload_conf()")
         while self.sql("SHOW archive_command") != [(command,)]:
             pass
+
+    def wait_until_it_writes(self) -> None:
+        """A server that recovers can be read before it has come to its end."""
+        while self.sql("SELECT pg_is_in_recovery()") == [(True,)]:
+            time.sleep(0.1)
 
     def damage(self, pattern: str) -> Path:
         """Overwrite some bytes in the middle of the largest file of the repository like it."""

@@ -21,7 +21,7 @@ from console.pgbackrest.backrest import Backrest, failure, require
 from console.pgbackrest.describe import Lines
 from console.pgbackrest.info import MIXED, NO_BACKUP, parse, read_stanza
 from console.pgbackrest.policy import PgbackrestSettings
-from console.pgbackrest.proofs import keep_proofs, read_proofs
+from console.pgbackrest.proofs import Proofs, keep_drilled, keep_verified, read_proofs
 from console.pgbackrest.status import judge, segments_behind
 from console.pgbackrest.verify import read
 from console.process import Finished
@@ -30,6 +30,7 @@ from queries.pgbackrest import WalArchiving
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BACKREST = Backrest(PgbackrestSettings("home"))
+NOTHING = Proofs("home", "")
 
 
 def a_backup(label: str, *, kind: str = "full", hours: float = 1.0, **more: Any) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def test_the_verdict_is_the_worst_of_what_is_found(
     code = given.pop("code", 0)
     backups = [] if code else [a_backup("A", **given)]
     asked = a_server(**server) if server is not None else None
-    found = judge(BACKREST, parse(an_answer(*backups, code=code), "home"), asked, {}, NOW,
+    found = judge(BACKREST, parse(an_answer(*backups, code=code), "home"), asked, NOTHING, NOW,
                   "" if asked else "It is down.")  # fmt: skip
     assert worst(found) is expected
     assert words in " ".join(finding.message for finding in found)
@@ -164,14 +165,16 @@ def test_a_proof_counts_for_the_backup_and_the_cluster_it_is_of() -> None:
     stanza = parse(an_answer(a_backup("A", hours=9), a_backup("B")), "home")
     good = proof("verify", [Check("files", Verdict.PASS, "all")], 1.0)
     bad = proof("verify", [Check("files", Verdict.FAIL, "one is gone")], 1.0)
-    kept = keep_proofs("a/b", stanza, {"A": good, "gone": good})
-    assert set(kept) == {"A"}
+    assert set(keep_verified("a/b", stanza, {"A": good, "gone": good}).verified) == {"A"}
+    kept = keep_drilled("a/b", stanza, "B", bad)
+    assert (set(kept.verified), set(kept.drilled)) == ({"A"}, {"B"})
     assert read_proofs("a/b", stanza) == kept
     upgraded = parse(an_answer(db=[{"id": 2, "system-id": 8}]), "home")
-    assert read_proofs("a/b", upgraded) == {}
+    assert read_proofs("a/b", upgraded) == Proofs("home", "8")
 
     def messages(proofs: dict[str, Any]) -> str:
-        return " ".join(f.message for f in judge(BACKREST, stanza, a_server(), proofs, NOW))
+        known = Proofs("home", "", verified=proofs)
+        return " ".join(f.message for f in judge(BACKREST, stanza, a_server(), known, NOW))
 
     assert "The newest backup, made 60 min ago, was verified" in messages({"B": good})
     assert "The backup A, made 9 h ago, was verified" in messages({"A": good})

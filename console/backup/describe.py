@@ -59,18 +59,20 @@ def row(backup: Backup, policy: Retention, now: datetime) -> tuple[str, ...]:
         when,
         size(manifest.bytes),
         duration(manifest.seconds),
-        _verified(backup.verification),
-        _drilled(backup.drill),
+        verified(backup.verification),
+        drilled(backup.drill),
         held or (age(expires, now) if expires else "-"),
         manifest.note or backup.problem,
     )
 
 
-def _verified(proof: Proof | None) -> str:
+def verified(proof: Proof | None) -> str:
+    """A verification in a word or three."""
     return "not yet" if proof is None else str(proof.verdict)
 
 
-def _drilled(proof: Proof | None) -> str:
+def drilled(proof: Proof | None) -> str:
+    """A drill likewise, with how long its restore took."""
     if proof is None:
         return "not yet"
     if proof.verdict is Verdict.PASS:

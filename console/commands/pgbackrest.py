@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from console.commands.pgbackrest_restore import register_restoring
 from console.commands.pitr import action, print_json, require_changes, say, wait
 from console.errors import ExitCode
 
@@ -44,6 +45,7 @@ def register(commands: Any) -> None:
         help="all, or what changed since the last full one, or since the last one (default)",
     )
     action(actions, "verify", run_verify, "have every file read, and hold the WAL", json=True)
+    register_restoring(actions)
 
 
 def opened(options: argparse.Namespace) -> tuple[Settings, Target, Backrest]:
@@ -94,15 +96,17 @@ def run_backup(options: argparse.Namespace) -> ExitCode:
     from console.output import write
     from console.pgbackrest.describe import Lines, backup_line
     from console.pgbackrest.info import read_stanza
+    from console.pgbackrest.proofs import read_proofs
 
-    settings, _target, backrest = opened(options)
+    settings, target, backrest = opened(options)
     require_changes(options, settings)
 
     async def work() -> ExitCode:
         await backrest.drive("backup", f"--type={options.type}", tell=Lines(say))
-        newest = (await read_stanza(backrest)).newest()
+        stanza = await read_stanza(backrest)
+        newest = stanza.newest()
         if newest is not None:
-            write(backup_line(newest, None, datetime.now(UTC)) + "\n")
+            write(backup_line(newest, read_proofs(target.name, stanza), datetime.now(UTC)) + "\n")
         return ExitCode.FAILURES if newest is None or newest.page_errors else ExitCode.OK
 
     return told(work())
@@ -122,10 +126,10 @@ def run_verify(options: argparse.Namespace) -> ExitCode:
         stanza = await read_stanza(backrest)
         proofs = await verify(backrest, target.name, stanza, Lines(say))
         if options.json:
-            print_json([backup_json(b, proofs.get(b.label)) for b in stanza.backups])
+            print_json([backup_json(b, proofs) for b in stanza.backups])
         else:
             write(proofs_text(stanza, proofs))
-        verdicts = {proofs[b.label].verdict if b.label in proofs else None for b in stanza.backups}
+        verdicts = {found.verdict for found in proofs.verified.values()}
         if Verdict.FAIL in verdicts:
             return ExitCode.FAILURES
         return ExitCode.OK if verdicts == {Verdict.PASS} else ExitCode.UNKNOWN

@@ -20,7 +20,7 @@ def register_restoring(actions: Any) -> None:
     from console.commands.pitr import action
 
     restore = action(actions, "restore", run_restore, "recover a moment on a side server")
-    _add_moment(restore)
+    add_moment(restore)
     restore.add_argument("--base", default="", metavar="ID", help="the base backup to begin with")
     restore.add_argument("--plan", action="store_true", help="only say what would be done")
     restore.add_argument("--open", action="store_true", help="open it in the console then")
@@ -31,7 +31,7 @@ def register_restoring(actions: Any) -> None:
         help="for a dead server: a data directory that is ready to start",
     )
     move = action(actions, "move", run_move, "take a side server to another moment")
-    _add_moment(move)
+    add_moment(move)
     move.add_argument("--side", default="", metavar="NAME", help="which, if there are several")
     action(actions, "sides", run_sides, "list side servers, with how to open them", json=True)
     take = action(actions, "take", run_take, "take from a side server into the live one")
@@ -50,12 +50,13 @@ def register_restoring(actions: Any) -> None:
     drop = action(actions, "drop", run_drop, "stop a side server and remove it")
     drop.add_argument("--side", default="", metavar="NAME", help="which, if there are several")
     drill = action(actions, "drill", run_drill, "recover to any moment, and check it", json=True)
-    _add_moment(drill, required=False)
+    add_moment(drill, required=False)
     prune = action(actions, "prune", run_prune, "remove base backups and WAL nobody needs")
     prune.add_argument("--dry-run", action="store_true", help="only say what and why")
 
 
-def _add_moment(parser: Any, *, required: bool = True) -> None:
+def add_moment(parser: Any, *, required: bool = True) -> None:
+    """The options that name a moment to go back to."""
     group = parser.add_argument_group("the moment")
     which = group.add_mutually_exclusive_group(required=required)
     which.add_argument(
@@ -68,7 +69,8 @@ def _add_moment(parser: Any, *, required: bool = True) -> None:
     group.add_argument("--before", action="store_true", help="just before it, without it")
 
 
-def _wanted(options: argparse.Namespace) -> Wanted | None:
+def wanted_moment(options: argparse.Namespace) -> Wanted | None:
+    """What `add_moment`'s options say; None when none was given."""
     from console.pitr.targets import Wanted
 
     if options.latest:
@@ -91,7 +93,7 @@ async def _resolve(
     from console.pitr.tooling import tools_for
 
     tools = await tools_for(archive.info.major, settings)
-    wanted = _wanted(options)
+    wanted = wanted_moment(options)
     if wanted is None:
         raise ActionRefused("No moment is named.", "Add --to-time, or another one.")
     return await resolve(archive, wanted, tools, base), tools
@@ -247,7 +249,7 @@ def run_drill(options: argparse.Namespace) -> ExitCode:
 
     async def work() -> ExitCode:
         tools = await tools_for(archive.info.major, settings)
-        wanted = _wanted(options)
+        wanted = wanted_moment(options)
         base = await drill(archive, settings, target, tools, say, wanted=wanted)
         if options.json:
             print_json(base_json(base))

@@ -203,7 +203,7 @@ def _require_terminal(hint: str) -> None:
         raise ActionRefused("There is no terminal to ask you on.", hint)
 
 
-def _typed(name: str, words: str) -> None:
+def typed(name: str, words: str) -> None:
     """Have the operator type the name. Raises ActionRefused when it is not typed."""
     _require_terminal(f"Add --confirm {name}.")
     if input(f"{words} Type {name} to go on: ") != name:
@@ -219,13 +219,13 @@ async def _act(options: argparse.Namespace, settings: Settings, target: Target) 
     name = status.options.database
     confirmed = False
     if options.what == "finish" and not _is_confirmed(options, status.kept):
-        _typed(status.kept, f"'{status.kept}' will be dropped for good.")
+        typed(status.kept, f"'{status.kept}' will be dropped for good.")
     if options.what == "undo" and not _is_confirmed(options, name):
-        _typed(name, "What was written since the cut-over stays in the database put aside.")
+        typed(name, "What was written since the cut-over stays in the database put aside.")
     if options.what == "resume":
         confirmed = _is_confirmed(options, name)
         if status.phase is Phase.READY and not status.state.confirmed and not confirmed:
-            _typed(name, "The restored database is ready for the cut-over.")
+            typed(name, "The restored database is ready for the cut-over.")
             confirmed = True
     await go_on(status.directory, options.what, target, settings, confirmed=confirmed)
     return await _watch_to_the_end(status.directory, options, settings, target)
@@ -243,7 +243,7 @@ async def _watch_to_the_end(
     status = await _watch(directory)
     if status.phase is Phase.READY and not status.state.confirmed and not status.state.failure:
         name = status.options.database
-        _typed(name, "Restored and compared: the cut-over comes next.")
+        typed(name, "Restored and compared: the cut-over comes next.")
         await go_on(directory, "resume", target, settings, confirmed=True)
         status = await _watch(directory)
     write(plain.status(status) if wants_plain(options) else status_text(status))

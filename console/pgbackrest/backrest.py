@@ -34,6 +34,7 @@ _ADVICE = {
     42: "Run pgBackRest as the account that owns the repository: `user` or `command` in settings.",
     50: "Another pgBackRest works on this stanza; wait until it ends.",
     62: "`pgbackrest start` allows it again.",
+    75: "Name a later moment: no backup had ended before it, and WAL leads forwards only.",
     63: "Nothing of it counts as a backup; the next one goes on from what was copied.",
 }
 """By exit code, where pgBackRest's own hint is missing (its src/build/error/error.yaml)."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from console.backup import jsonfile
-from console.backup.describe import proof_lines
-from console.backup.manifest import Proof
+from console.backup.describe import proof_lines, verified
 from console.findings import Severity, worst
 from console.pgbackrest.info import Backup, Stanza
+from console.pgbackrest.proofs import Proofs
 from console.pgbackrest.status import Status
+from console.pitr.side import Side
 from console.units import age, counted, duration, size
 
 KIND_WORDS = {
@@ -30,8 +32,7 @@ def status_text(status: Status) -> str:
         lines += [f"    → {finding.fix}"] * bool(finding.fix)
     lines += ["", "Backups of the whole cluster, newest first"]
     lines += [
-        f"  {backup_line(backup, status.proofs.get(backup.label), status.at)}"
-        for backup in stanza.backups
+        f"  {backup_line(backup, status.proofs, status.at)}" for backup in stanza.backups
     ] or ["  none"]
     lines += ["", "WAL", *(f"  {line}" for line in wal_lines(status))]
     lines += ["", "Repositories"]
@@ -50,18 +51,15 @@ def headline(status: Status) -> str:
     return f"The stanza {status.stanza.name} can be restored: its newest backup was made {made}."
 
 
-def backup_line(backup: Backup, found: Proof | None, now: datetime) -> str:
+def backup_line(backup: Backup, proofs: Proofs, now: datetime) -> str:
     """Label, kind, age, the cluster's size, what it added to the repository, its proof."""
     added = f"+{size(backup.repo_delta_bytes)}" if backup.repo_delta_bytes is not None else "-"
     errors = ", page checksum errors" if backup.page_errors else ""
+    proven = verified(proofs.verified.get(backup.label))
     return (
         f"{backup.label:<33} {backup.kind} {age(backup.stopped_at, now):>13}"
-        f" {size(backup.bytes):>8} {added:>9}  {verified_word(found)}{errors}"
+        f" {size(backup.bytes):>8} {added:>9}  {proven}{errors}"
     )
-
-
-def verified_word(found: Proof | None) -> str:
-    return "not yet" if found is None else str(found.verdict)
 
 
 def wal_lines(status: Status) -> list[str]:
@@ -74,7 +72,7 @@ def wal_lines(status: Status) -> list[str]:
     return lines
 
 
-def details(backup: Backup, found: Proof | None, now: datetime) -> str:
+def details(backup: Backup, proofs: Proofs, now: datetime) -> str:
     """Several lines: what it holds, what it needs, and each proof line by line."""
     lines = [
         f"{backup.label}: pgBackRest",
@@ -88,7 +86,9 @@ def details(backup: Backup, found: Proof | None, now: datetime) -> str:
         f"pages        {_pages(backup)}",
     ]
     lines += [f"needs        {label}" for label in backup.references]
-    lines += proof_lines(found, now) if found else ["verify       not from here yet"]
+    verification, drill = proofs.verified.get(backup.label), proofs.drilled.get(backup.label)
+    lines += proof_lines(verification, now) if verification else ["verify       not from here yet"]
+    lines += proof_lines(drill, now) if drill else ["drill        not from here yet"]
     return "\n".join(lines) + "\n"
 
 
@@ -98,11 +98,27 @@ def _pages(backup: Backup) -> str:
     return "some failed their checksums" if backup.page_errors else "no checksum failed"
 
 
-def proofs_text(stanza: Stanza, proofs: Mapping[str, Proof]) -> str:
+def restored_text(side: Side, label: str, seconds: float) -> str:
+    """A restored copy: what it is of, how to look at it and how to drop it."""
+    info = side.info
+    end = "it came to the end of the archived WAL" if info.promoted else "paused there"
+    directory = shlex.quote(str(side.directory))
+    lines = [
+        f"{info.target} as of {info.asked}, from {label or 'its newest backup'}",
+        f"  at {info.lsn or '-'}, timeline {info.timeline}: {end}; readable after"
+        f" {duration(seconds)}",
+        "  It is read-only, on a private socket, and archives nothing.",
+        f"  medianest-console --read-only --dsn '{side.dsn}'",
+        f"  medianest-console pgbackrest drop {directory}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def proofs_text(stanza: Stanza, proofs: Proofs) -> str:
     """Every backup's verdict, with its checks."""
     lines = []
     for backup in stanza.backups:
-        found = proofs.get(backup.label)
+        found = proofs.verified.get(backup.label)
         lines.append(f"{backup.label}: {found.verdict if found else 'not verified'}")
         if found:
             lines += [f"  {check.verdict}: {check.what}: {check.answer}" for check in found.checks]
@@ -123,9 +139,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "repositories": jsonfile.encode(status.stanza.repositories),
         "clusters": jsonfile.encode(status.stanza.clusters),
         "wal": jsonfile.encode(status.stanza.wal),
-        "backups": [
-            backup_json(backup, status.proofs.get(backup.label)) for backup in status.stanza.backups
-        ],
+        "backups": [backup_json(backup, status.proofs) for backup in status.stanza.backups],
         "findings": [
             {
                 "check": finding.check,
@@ -138,13 +152,15 @@ def as_json(status: Status) -> dict[str, Any]:
     }
 
 
-def backup_json(backup: Backup, found: Proof | None) -> dict[str, Any]:
+def backup_json(backup: Backup, proofs: Proofs) -> dict[str, Any]:
+    verification, drill = proofs.verified.get(backup.label), proofs.drilled.get(backup.label)
     return {
         "id": backup.label,
         "tool": "pgBackRest",
         **jsonfile.encode(backup),
-        "verdict": str(found.verdict) if found else "could not verify",
-        "verification": jsonfile.encode(found) if found else None,
+        "verdict": verified(verification) if verification else "could not verify",
+        "verification": jsonfile.encode(verification) if verification else None,
+        "drill": jsonfile.encode(drill) if drill else None,
     }
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from console.backup.manifest import Proof
 from console.errors import ConsoleError
 from console.findings import Evidence, Finding, Severity
 from console.pgbackrest.backrest import READ_SECONDS, Backrest
 from console.pgbackrest.info import Backup, Stanza, read_stanza
-from console.pgbackrest.proofs import read_proofs
+from console.pgbackrest.proofs import Proofs, read_proofs
 from console.pgbackrest.status import judge
 from console.units import age
 
@@ -24,7 +23,7 @@ class History:
     stanza: Stanza | None = None
     """As read at `at`."""
     at: datetime | None = None
-    proofs: Mapping[str, Proof] = field(default_factory=dict)
+    proofs: Proofs = field(default_factory=Proofs)
     problem: str = ""
     """Why it could not be read just now; '' when it was."""
     hint: str = ""

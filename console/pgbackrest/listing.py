@@ -9,7 +9,7 @@ from typing import Any
 from console.backup import describe
 from console.backup.policy import Retention
 from console.backup.store import Backup as Dump
-from console.pgbackrest.describe import backup_json, verified_word
+from console.pgbackrest.describe import backup_json
 from console.pgbackrest.history import History
 from console.pgbackrest.info import Backup
 from console.units import age, duration, size
@@ -39,15 +39,14 @@ def table(dumps: Sequence[Dump], policy: Retention, history: History, now: datet
 
 
 def _row(backup: Backup, history: History, now: datetime) -> tuple[str, ...]:
-    found = history.proofs.get(backup.label)
     return (
         backup.label,
         tier(backup),
         age(backup.stopped_at, now),
         size(own_bytes(backup)),
         duration(backup.seconds),
-        verified_word(found),
-        "-",
+        describe.verified(history.proofs.verified.get(backup.label)),
+        describe.drilled(history.proofs.drilled.get(backup.label)),
         "-",
         note(backup),
     )
@@ -56,13 +55,13 @@ def _row(backup: Backup, history: History, now: datetime) -> tuple[str, ...]:
 def as_json(dumps: Sequence[Dump], policy: Retention, history: History) -> list[dict[str, Any]]:
     """Every backup of either kind, the newest first; pgBackRest's say so in `tool`."""
     found = [(dump.made_at, describe.as_json(dump, policy)) for dump in dumps]
-    found += [(b.stopped_at, backup_json(b, history.proofs.get(b.label))) for b in history.backups]
+    found += [(b.stopped_at, backup_json(b, history.proofs)) for b in history.backups]
     return [content for _, content in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
 def sentence(backup: Backup, history: History, now: datetime) -> str:
     """It in a sentence, for --plain."""
-    verified = verified_word(history.proofs.get(backup.label))
+    verified = describe.verified(history.proofs.verified.get(backup.label))
     return (
         f"Backup {backup.label} of pgBackRest: {tier(backup)}, made {age(backup.stopped_at, now)},"
         f" {size(own_bytes(backup))}, verified: {verified}."

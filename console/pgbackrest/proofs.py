@@ -1,4 +1,4 @@
-"""What `verify` said of each backup: pgBackRest keeps no result, so the console does.
+"""What `verify` and restores said of each backup: pgBackRest keeps no result, so the console does.
 
 STATE/pgbackrest/TARGET.json: proofs by label, of one stanza of one cluster.
 """
@@ -6,7 +6,7 @@ STATE/pgbackrest/TARGET.json: proofs by label, of one stanza of one cluster.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from console.backup import jsonfile
@@ -18,41 +18,53 @@ from console.settings import state_directory
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    stanza: str
-    system_identifier: str
-    by_label: dict[str, Proof] = field(default_factory=dict)
+    stanza: str = ""
+    system_identifier: str = ""
+    verified: dict[str, Proof] = field(default_factory=dict)
+    """By label: the last time that all of it was read."""
+    drilled: dict[str, Proof] = field(default_factory=dict)
+    """By label: the last time that it was restored beside."""
 
 
-def read_proofs(target: str, stanza: Stanza) -> Mapping[str, Proof]:
+def read_proofs(target: str, stanza: Stanza) -> Proofs:
     """What is proven of the stanza's backups; nothing when it is another stanza's or damaged."""
+    nothing = Proofs(stanza.name, _identity(stanza))
     try:
         found = jsonfile.decode(jsonfile.read(_path(target)), Proofs)
     except (OSError, ValueError):
-        return {}
-    return found.by_label if _is_of(found, stanza) else {}
+        return nothing
+    same = (found.stanza, found.system_identifier) == (stanza.name, _identity(stanza))
+    return found if same else nothing
 
 
-def keep_proofs(target: str, stanza: Stanza, proofs: Mapping[str, Proof]) -> Mapping[str, Proof]:
-    """Add proofs, and forget those of backups that are gone; all that are known then.
+def keep_verified(target: str, stanza: Stanza, proofs: Mapping[str, Proof]) -> Proofs:
+    """Add proofs, forget those of backups that are gone; all known then. Raises CommandFailed."""
+    known = read_proofs(target, stanza)
+    return _keep(target, stanza, replace(known, verified={**known.verified, **proofs}))
 
-    Raises CommandFailed.
-    """
-    known = {**read_proofs(target, stanza), **proofs}
+
+def keep_drilled(target: str, stanza: Stanza, label: str, proof: Proof) -> Proofs:
+    """Add what restoring one of them said; all known then. Raises CommandFailed."""
+    known = read_proofs(target, stanza)
+    return _keep(target, stanza, replace(known, drilled={**known.drilled, label: proof}))
+
+
+def _keep(target: str, stanza: Stanza, known: Proofs) -> Proofs:
     labels = {backup.label for backup in stanza.backups}
-    kept = {label: found for label, found in known.items() if label in labels}
+    kept = replace(
+        known,
+        verified={label: found for label, found in known.verified.items() if label in labels},
+        drilled={label: found for label, found in known.drilled.items() if label in labels},
+    )
     path = _path(target)
     with explained(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        jsonfile.write(path, jsonfile.encode(Proofs(stanza.name, _identity(stanza), kept)))
+        jsonfile.write(path, jsonfile.encode(kept))
     return kept
 
 
 def _path(target: str) -> Path:
     return state_directory() / "pgbackrest" / f"{directory_name(target)}.json"
-
-
-def _is_of(found: Proofs, stanza: Stanza) -> bool:
-    return (found.stanza, found.system_identifier) == (stanza.name, _identity(stanza))
 
 
 def _identity(stanza: Stanza) -> str:

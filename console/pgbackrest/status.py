@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import queries
 from console.backup.history import STALE
-from console.backup.manifest import Proof, Verdict
+from console.backup.manifest import Verdict
 from console.errors import ConsoleError
 from console.findings import Evidence, Finding, Severity
 from console.pgbackrest.backrest import Backrest, require
@@ -23,12 +22,12 @@ from console.pgbackrest.info import (
     Stanza,
     read_stanza,
 )
-from console.pgbackrest.proofs import read_proofs
+from console.pgbackrest.proofs import Proofs, read_proofs
 from console.pitr.names import lsn, segment_of
 from console.session import Limits, connect
 from console.settings import Settings
 from console.target import Target
-from console.units import age, counted, size
+from console.units import age, counted, duration, size
 from queries.pgbackrest import WAL_ARCHIVING, WalArchiving
 
 _BEHIND_SEGMENTS = 8
@@ -47,7 +46,7 @@ class Status:
     stanza: Stanza
     server: WalArchiving | None
     """None when it did not answer."""
-    proofs: Mapping[str, Proof]
+    proofs: Proofs
     findings: tuple[Finding, ...]
     """Worst first."""
 
@@ -84,7 +83,7 @@ def judge(
     backrest: Backrest,
     stanza: Stanza,
     server: WalArchiving | None,
-    proofs: Mapping[str, Proof],
+    proofs: Proofs,
     now: datetime,
     problem: str = "",
 ) -> tuple[Finding, ...]:
@@ -175,34 +174,49 @@ def _page_errors(damaged: list[Backup]) -> Finding:
     )
 
 
-def _about_proof(stanza: Stanza, proofs: Mapping[str, Proof], now: datetime) -> list[Finding]:
-    fix = "medianest-console pgbackrest verify"
-    failed = [b for b in stanza.backups if _verdict(proofs, b) is Verdict.FAIL]
-    found = [
+def _about_proof(stanza: Stanza, proofs: Proofs, now: datetime) -> list[Finding]:
+    return [*_damaged(stanza, proofs), _verified(stanza, proofs, now), _drilled(proofs, now)]
+
+
+def _damaged(stanza: Stanza, proofs: Proofs) -> list[Finding]:
+    return [
         _finding(
             "damaged",
             Severity.FAILURE,
-            f"The backup {backup.label} is damaged: {proofs[backup.label].reason}.",
+            f"The backup {backup.label} is damaged: {proofs.verified[backup.label].reason}.",
             f"{_BACK_UP} --type full",
         )
-        for backup in failed
+        for backup in stanza.backups
+        if _verdict(proofs, backup) is Verdict.FAIL
     ]
+
+
+def _verified(stanza: Stanza, proofs: Proofs, now: datetime) -> Finding:
+    fix = "medianest-console pgbackrest verify"
     good = next((b for b in stanza.backups if _verdict(proofs, b) is Verdict.PASS), None)
     if good is None:
         message = "No backup was verified from here."
-        found.append(_finding("verified", Severity.WARNING, message, fix))
-    else:
-        when = age(proofs[good.label].at, now)
-        which = "The newest backup" if good == stanza.backups[0] else f"The backup {good.label}"
-        message = f"{which}, made {age(good.stopped_at, now)}, was verified {when}."
-        stale = now - good.stopped_at > STALE
-        severity = Severity.WARNING if stale else Severity.OK
-        found.append(_finding("verified", severity, message, fix if stale else ""))
-    return found
+        return _finding("verified", Severity.WARNING, message, fix)
+    when = age(proofs.verified[good.label].at, now)
+    which = "The newest backup" if good == stanza.backups[0] else f"The backup {good.label}"
+    message = f"{which}, made {age(good.stopped_at, now)}, was verified {when}."
+    stale = now - good.stopped_at > STALE
+    severity = Severity.WARNING if stale else Severity.OK
+    return _finding("verified", severity, message, fix if stale else "")
 
 
-def _verdict(proofs: Mapping[str, Proof], backup: Backup) -> Verdict:
-    found = proofs.get(backup.label)
+def _drilled(proofs: Proofs, now: datetime) -> Finding:
+    newest = max(proofs.drilled.values(), key=lambda found: found.at, default=None)
+    if newest is None:
+        fix = "medianest-console pgbackrest restore --into DIRECTORY"
+        return _finding("drill", Severity.INFO, "No backup was restored from here yet.", fix)
+    took = duration(newest.restore_seconds)
+    message = f"A backup was restored beside {age(newest.at, now)}, readable after {took}."
+    return _finding("drill", Severity.OK, message)
+
+
+def _verdict(proofs: Proofs, backup: Backup) -> Verdict:
+    found = proofs.verified.get(backup.label)
     return found.verdict if found else Verdict.COULD_NOT_VERIFY
 
 

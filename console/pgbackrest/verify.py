@@ -15,7 +15,7 @@ from console.backup.manifest import Check, Proof, Verdict, proof
 from console.errors import ActionRefused, CommandFailed
 from console.pgbackrest.backrest import Backrest
 from console.pgbackrest.info import Backup, Stanza
-from console.pgbackrest.proofs import keep_proofs
+from console.pgbackrest.proofs import Proofs, keep_verified
 
 _BACKUP = re.compile(
     r"^ *backup: (\S+), status: ([^,]+), total files checked: (\d+), total valid files: (\d+)"
@@ -55,10 +55,8 @@ class Reading:
         return frozenset(match[1] for match in found if match)
 
 
-async def verify(
-    backrest: Backrest, target: str, stanza: Stanza, tell: Tell
-) -> Mapping[str, Proof]:
-    """Read every repository of the stanza; the proofs of all its backups, kept for later.
+async def verify(backrest: Backrest, target: str, stanza: Stanza, tell: Tell) -> Proofs:
+    """Read every repository of the stanza; what is proven of its backups, kept for later.
 
     Raises ActionRefused when there is no backup, CommandFailed when nothing could be verified.
     """
@@ -79,7 +77,7 @@ async def verify(
         seconds = time.monotonic() - began
         of_it = [backup for backup in stanza.backups if backup.repo == key]
         proofs |= {b.label: proof("verify", _checks(b, reading), seconds) for b in of_it}
-    return keep_proofs(target, stanza, proofs)
+    return keep_verified(target, stanza, proofs)
 
 
 def read(output: str, lines: Sequence[str]) -> Reading:

@@ -36,7 +36,7 @@ from console.target import Target
 from console.tools import Tools, with_database
 from queries.pitr import RECOVERY_LOCKS, REPLAY_STATE, ReplayState, promote
 
-_FILE = "side.json"
+FILE = "side.json"
 _STAGED = "staged-wal"
 _START_SECONDS = 24 * 3600.0
 _POLL_SECONDS = 0.02
@@ -114,7 +114,7 @@ def sides(archive: Archive, settings: Settings) -> tuple[Side, ...]:
     """Every side server of the archive, the newest first."""
     root = side_root(archive, settings)
     found = []
-    for path in sorted(root.glob(f"*/{_FILE}"), reverse=True):
+    for path in sorted(root.glob(f"*/{FILE}"), reverse=True):
         try:
             info = jsonfile.decode(jsonfile.read(path), SideInfo)
         except (OSError, ValueError):
@@ -221,7 +221,7 @@ async def _start(
 def write_info(side: Side) -> None:
     """Raises CommandFailed."""
     with explained(side.directory):
-        jsonfile.write(side.directory / _FILE, jsonfile.encode(side.info))
+        jsonfile.write(side.directory / FILE, jsonfile.encode(side.info))
 
 
 async def _wait(side: Side, stop: Stop, began: float, tell: Tell) -> Side:

@@ -38,7 +38,7 @@ _QUIET = {
     "restore_command": "/bin/false",
     "recovery_target_action": "pause",
 }
-"""All WAL that is needed lies in pg_wal: restore_command has nothing to give."""
+"""All WAL that is needed lies in pg_wal, where nothing else is said: restore_command gives none."""
 
 _THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -47,14 +47,20 @@ def prepare_configuration(
     data: Path, stop: Stop, demanded: Mapping[str, str], *, durable: bool = False
 ) -> None:
     """Write what the server recovers with, to pause at `stop`. Raises CommandFailed."""
-    settings = {
-        **_QUIET,
-        **({} if durable else _THROWAWAY),
-        **demanded,
+    goal = {
         "recovery_target_lsn": lsn_text(stop.lsn),
         "recovery_target_inclusive": "on" if stop.inclusive else "off",
         "recovery_target_timeline": str(stop.run.history.timeline),
     }
+    write_configuration(data, {**demanded, **goal}, durable=durable)
+
+
+def write_configuration(data: Path, goal: Mapping[str, str], *, durable: bool = False) -> None:
+    """Put the original's files aside, and write our own with `goal`: where recovery is to end.
+
+    Raises CommandFailed.
+    """
+    settings = {**_QUIET, **({} if durable else _THROWAWAY), **goal}
     lines = [f"{name} = '{_quoted(setting)}'" for name, setting in settings.items()]
     with explained(data):
         for name in _OWN:
