@@ -71,3 +71,30 @@ async def test_cells_that_change_within_their_width_are_all_that_is_drawn() -> N
         table.scroll_home(animate=False)
         await pilot.pause()
         assert _line(table, 4).split() == ["session-3", "gone", "03", "s"]
+
+
+async def test_the_cursor_is_on_one_row_wherever_it_goes_and_other_rows_are_not_made_anew() -> None:
+    rows = [(f"session-{n}", "idle", f"{n:02} s") for n in range(ROWS)]
+    async with Page().run_test(size=(60, 12)) as pilot:
+        table = pilot.app.query_one(Table)
+        table.focus()
+        table.show(rows)
+        await pilot.press("end", "home")
+        for key in ("down", "down", *["pagedown"] * 2, *["down"] * 9, "up", "pageup"):
+            await pilot.press(key)
+            lit = [y for y in range(1, 12) if _is_lit(table, y)]
+            assert [_line(table, y).split()[0] for y in lit] == [rows[table.cursor_row][0]]
+        await pilot.press("pagedown", "down")
+        await pilot.pause()
+        top, before = table.scroll_offset.y, len(table._row_render_cache)
+        await pilot.press("down")
+        await pilot.pause()
+        assert table.scroll_offset.y == top + 1
+        made = len(table._row_render_cache) - before
+        assert made <= 3, f"{made} rows were made for one that the cursor came to"
+
+
+def _is_lit(table: Table, number: int) -> bool:
+    """Whether a line has the cursor's background."""
+    cursor = table.get_component_styles("datatable--cursor").background.rich_color
+    return any(s.style and s.style.bgcolor == cursor for s in table.render_line(number))

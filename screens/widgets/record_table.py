@@ -6,16 +6,23 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.coordinate import Coordinate
 from textual.events import Resize
 from textual.geometry import Region
+from textual.strip import Strip
 from textual.widgets import DataTable
+from textual.widgets.data_table import RowKey
 
 Record = TypeVar("Record")
 
 ROW_LIMIT = 2_000
 """Rows drawn at most: beyond, a DataTable takes seconds."""
+
+_ELSEWHERE = Coordinate(-9, -9)
+"""No row's place, nor the header's, which is -1."""
 
 LEAST_FILLING = 20
 """Cells that a column that fills has at least."""
@@ -55,6 +62,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
         id: str | None = None,
     ) -> None:
         self._draws_cells = False
+        self._ground: Style | None = None
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
         self.specs = tuple(columns)
         self.key_of = key
@@ -195,6 +203,36 @@ class RecordTable(DataTable[Text], Generic[Record]):
         ]
         if regions:
             self.refresh(*regions)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The style under all lines is found once, not for each of them."""
+        self._ground = super().rich_style
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._ground = None
+
+    @property
+    def rich_style(self) -> Style:
+        return super().rich_style if self._ground is None else self._ground
+
+    def _render_line_in_row(
+        self,
+        row_key: RowKey,
+        line_no: int,
+        base_style: Style,
+        cursor_location: Coordinate,
+        hover_location: Coordinate,
+    ) -> tuple[Any, Any]:
+        """Rows are kept by where the cursor is, which concerns its own row only.
+
+        Unless told that it is elsewhere, every row in sight is made anew for each key that scrolls.
+        """
+        row = self._row_locations.get(row_key)
+        cursor, hover = (
+            place if place.row == row else _ELSEWHERE for place in (cursor_location, hover_location)
+        )
+        return super()._render_line_in_row(row_key, line_no, base_style, cursor, hover)
 
     def refresh(
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
