@@ -16,11 +16,11 @@ from console import overview
 from console.agent import memory
 from console.agent.history import HistoryReader, history_path
 from console.agent.presence import read_presence
-from console.backup.history import STALE, Newest, newest_proven
-from console.backup.store import Backup, Store
+from console.backup.history import STALE, Newest, Proven
 from console.errors import ConsoleError
 from console.findings import Finding, Severity
 from console.patience import in_time
+from console.pgbackrest.proven import newest_proven
 from console.session import APPLICATION_NAME, Limits, Session
 from console.settings import Settings, named_target, state_directory
 from console.units import age
@@ -56,9 +56,9 @@ class Member:
     live: Live | None
     """None when it did not answer; `problem` says why."""
     problem: str
-    verified: Backup | None
+    verified: Proven | None
     """The newest backup that was read whole."""
-    drilled: Backup | None
+    drilled: Proven | None
     """The newest backup that was restored in a drill."""
     alerts: tuple[Finding, ...] | None
     """What the agent has raised; None when no agent runs or it does not watch this target."""
@@ -122,12 +122,12 @@ class Watch:
 
     async def _proven(self, names: Sequence[str]) -> Mapping[str, Newest]:
         """What the directory of the backups proves of each; nothing when it does not answer."""
-        store = Store(self._settings.backups.directory)
+        root = self._settings.backups.directory.expanduser()
         try:
             return await in_time(
                 self._patience,
-                f"backups in {store.root}",
-                lambda: {name: newest_proven(store, name) for name in names},
+                f"backups in {root}",
+                lambda: {name: newest_proven(self._settings, name) for name in names},
             )
         except TimeoutError:
             return {}

@@ -16,10 +16,10 @@ from textual.widgets import Static
 
 from console import units
 from console.agent.presence import Presence
-from console.backup.history import Newest, newest_proven
-from console.backup.store import Store
+from console.backup.history import Newest
 from console.findings import Finding, Severity
 from console.overview import HISTORY, History, Rates, cache_hit_ratio, judge
+from console.pgbackrest.proven import newest_proven
 from console.session import APPLICATION_NAME
 from queries.overview import DATABASE_SIZE, OVERVIEW, Sample
 from screens.keys import TABS, Key
@@ -113,8 +113,8 @@ what to do about it.
         sample = await self.session.fetch_one(OVERVIEW, {"own_name": APPLICATION_NAME})
         if sample.at >= self._slow_due:
             self.history.add_size(await self.session.fetch_one(DATABASE_SIZE))
-            store = Store(self.console.settings.backups.directory)
-            self._backups = await asyncio.to_thread(newest_proven, store, self.console.target.name)
+            settings, name = self.console.settings, self.console.target.name
+            self._backups = await asyncio.to_thread(newest_proven, settings, name)
             self._slow_due = sample.at + SLOW_EVERY
         await self._past.refresh(self.console.target)
         return sample

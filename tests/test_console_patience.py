@@ -10,7 +10,6 @@ import pytest
 
 from console import fleet
 from console.backup.history import Newest
-from console.backup.store import Store
 from console.patience import in_time
 from console.settings import Settings, TargetSettings
 
@@ -43,7 +42,7 @@ async def test_a_directory_of_backups_that_hangs_is_told_in_each_line(
     """As one on a share does whose server is gone; such a share cannot be had in a test."""
     released = threading.Event()
 
-    def hang(_store: Store, _target: str) -> Newest:
+    def hang(_settings: Settings, _target: str) -> Newest:
         released.wait(30)
         return Newest(None, None)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from console import documents
+from console.backup.history import Newest
 from console.backup.manifest import Check, Verdict, proof
 from console.cli import main
 from console.errors import ActionRefused, CommandFailed, ExitCode, SettingsError
@@ -22,6 +23,7 @@ from console.pgbackrest.describe import Lines
 from console.pgbackrest.info import MIXED, NO_BACKUP, parse, read_stanza
 from console.pgbackrest.policy import PgbackrestSettings
 from console.pgbackrest.proofs import Proofs, keep_drilled, keep_verified, read_proofs
+from console.pgbackrest.proven import newest_proven
 from console.pgbackrest.status import judge, segments_behind
 from console.pgbackrest.verify import read
 from console.process import Finished
@@ -179,6 +181,25 @@ def test_a_proof_counts_for_the_backup_and_the_cluster_it_is_of() -> None:
     assert "The newest backup, made 60 min ago, was verified" in messages({"B": good})
     assert "The backup A, made 9 h ago, was verified" in messages({"A": good})
     assert "The backup B is damaged: files: one is gone." in messages({"B": bad})
+
+
+def test_the_newest_proven_backup_may_be_pgbackrests(tmp_path: Path) -> None:
+    written = f"pgbackrest: {{home: {{stanza: home}}}}\nbackups: {{directory: {tmp_path}}}"
+    settings = documents.parse(written, Settings, "settings.yaml")
+    stanza = parse(an_answer(a_backup("A", hours=9), a_backup("B")), "home")
+    good = proof("verify", [Check("files", Verdict.PASS, "all")], 1.0)
+    bad = proof("verify", [Check("files", Verdict.FAIL, "one is gone")], 1.0)
+    assert newest_proven(settings, "home") == Newest(None, None)
+    keep_verified("home", stanza, {"A": good, "B": bad})
+    keep_drilled("home", stanza, "A", good)
+    found = newest_proven(settings, "home")
+    assert found.verified is not None
+    assert (found.verified.id, found.verified.made_at) == ("A", NOW - timedelta(hours=9))
+    assert found.drilled is not None
+    assert found.drilled.drill == good
+    other = documents.parse(written.replace("stanza: home", "stanza: b"), Settings, "settings.yaml")
+    assert newest_proven(other, "home") == Newest(None, None)
+    assert newest_proven(Settings(backups=settings.backups), "home") == Newest(None, None)
 
 
 def test_segments_are_counted_from_the_newest_archived_one() -> None:

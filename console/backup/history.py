@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Protocol
 
-from console.backup.manifest import Tier, Verdict
+from console.backup.manifest import Proof, Tier, Verdict
 from console.backup.retention import shrunk
 from console.backup.store import Backup, Store
 from console.errors import ConsoleError
@@ -24,12 +25,25 @@ _DRILL_STALE = timedelta(days=7)
 _GROWTH = 1.5
 
 
+class Proven(Protocol):
+    """A backup that something is proven of: a dump, or another tool's."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def made_at(self) -> datetime: ...
+
+    @property
+    def drill(self) -> Proof | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Newest:
     """The newest backups that something is proven of."""
 
-    verified: Backup | None
-    drilled: Backup | None
+    verified: Proven | None
+    drilled: Proven | None
 
 
 def newest_proven(store: Store, target: str) -> Newest:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from console.backup import jsonfile
-from console.backup.manifest import Proof
+from console.backup.manifest import Proof, Verdict
 from console.backup.store import directory_name, explained
 from console.pgbackrest.info import Stanza
 from console.settings import state_directory
@@ -24,14 +25,49 @@ class Proofs:
     """By label: the last time that all of it was read."""
     drilled: dict[str, Proof] = field(default_factory=dict)
     """By label: the last time that it was restored beside."""
+    made: dict[str, datetime] = field(default_factory=dict)
+    """By label: when the backup ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenBackup:
+    """One that is proven, as far as was written down of it."""
+
+    id: str
+    made_at: datetime
+    drill: Proof | None
+
+
+def proven_backups(
+    target: str, stanza: str
+) -> tuple[tuple[ProvenBackup, ...], tuple[ProvenBackup, ...]]:
+    """Those that passed a verification, and those that passed a drill; pgBackRest is not asked."""
+    found = _read(target)
+    if found is None or found.stanza != stanza:
+        return (), ()
+
+    def passed(proofs: Mapping[str, Proof]) -> tuple[ProvenBackup, ...]:
+        return tuple(
+            ProvenBackup(label, found.made[label], found.drilled.get(label))
+            for label, proof in proofs.items()
+            if proof.verdict is Verdict.PASS and label in found.made
+        )
+
+    return passed(found.verified), passed(found.drilled)
+
+
+def _read(target: str) -> Proofs | None:
+    try:
+        return jsonfile.decode(jsonfile.read(_path(target)), Proofs)
+    except (OSError, ValueError):
+        return None
 
 
 def read_proofs(target: str, stanza: Stanza) -> Proofs:
     """What is proven of the stanza's backups; nothing when it is another stanza's or damaged."""
     nothing = Proofs(stanza.name, _identity(stanza))
-    try:
-        found = jsonfile.decode(jsonfile.read(_path(target)), Proofs)
-    except (OSError, ValueError):
+    found = _read(target)
+    if found is None:
         return nothing
     same = (found.stanza, found.system_identifier) == (stanza.name, _identity(stanza))
     return found if same else nothing
@@ -55,6 +91,7 @@ def _keep(target: str, stanza: Stanza, known: Proofs) -> Proofs:
         known,
         verified={label: found for label, found in known.verified.items() if label in labels},
         drilled={label: found for label, found in known.drilled.items() if label in labels},
+        made={backup.label: backup.stopped_at for backup in stanza.backups},
     )
     path = _path(target)
     with explained(path):
