@@ -148,6 +148,20 @@ def server(request: pytest.FixtureRequest, servers: Callable[[int], LocalServer]
     return servers(int(str(request.param).removeprefix("pg")))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Screens are quickly tested on the newest server; on the others with the slow tests.
+
+    What differs between servers is in the questions and checks, which always run on both.
+    """
+    for item in items:
+        server = getattr(item, "callspec", None)
+        if server is None or not item.path.name.startswith("test_screens_"):
+            continue
+        if server.params.get("server", "pg18") != "pg18":
+            item.add_marker(pytest.mark.slow)
+
+
 def run_sql(database: Mapping[str, Any], *statements: LiteralString | sql.Composed) -> None:
     """Run each statement on its own, committed, as the database's user."""
     with psycopg.connect(**database, autocommit=True) as connection:
