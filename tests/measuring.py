@@ -20,6 +20,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 COMMAND = ".venv/bin/python -m pytest -m benchmark tests/benchmarks"
 
 SECTIONS = (
+    "The run",
     "Backup and restore",
     "Cut-over",
     "Start",
@@ -35,6 +36,15 @@ Made by `{COMMAND}`; a part of it with `-k WORDS`, which keeps the other rows.
 Every comparison is by turns in one run on one machine (ours, theirs, ours, theirs ...), so that
 what else the machine does meets both. A ratio is the median of the rounds' own ratios; figures
 are medians, with the lowest and the highest in brackets. The last column says when, and on what.
+
+What it means: all runs on one machine, clients and servers. The servers are the embedded PostgreSQL
+18 (Debian's 15 as well, where it is installed and named), with fsync, synchronous_commit,
+full_page_writes and autovacuum off, and their data is in memory (/dev/shm) where that has 6 GiB to
+spare, else, and for recovery always, on the disk of /tmp. Backups and archives are written to that
+disk. So these figures compare what programs take; they do not foretell what your disks allow.
+
+The whole command takes about three quarters of an hour, of which `MEASURE_MINUTES` (5 unless set)
+are spent on memory; how long it took last is in the first table.
 """
 
 _COLUMNS = ("Measured", "Figure", "Target", "", "Ours", "Beside", "Run")
@@ -134,6 +144,11 @@ def record(
     sections.setdefault(section, {})[measured] = row
     PAGE.write_text(_page(sections), encoding="utf-8")
     return met
+
+
+def record_run(seconds: float) -> None:
+    """How long the whole command took."""
+    record("The run", "all benchmarks, one after another", seconds / 60, None, unit="min")
 
 
 def _run() -> str:

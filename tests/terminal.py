@@ -6,6 +6,7 @@ import os
 import select
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +38,8 @@ class Terminal:
             env={**inherited(), "TERM": "xterm-256color", **(environment or {})},
             timeout=None,
         )
+        answer = partial(_answer, self._child.child_fd)
+        self._screen.write_process_input = answer  # type: ignore[method-assign]
 
     def __enter__(self) -> Self:
         return self
@@ -132,3 +135,8 @@ def inherited() -> dict[str, str]:
     foreign = ("COLUMNS", "LINES", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLORTERM")
     kept = {name: value for name, value in os.environ.items() if name not in foreign}
     return kept | {"LANG": "C.UTF-8"}
+
+
+def _answer(descriptor: int, text: str) -> None:
+    """As any terminal tells where its cursor is: some programs wait seconds for that."""
+    os.write(descriptor, text.encode())
