@@ -90,7 +90,8 @@ def test_every_versions_answer_is_read_as_far_as_it_tells() -> None:
     newest = found.backups[0]
     assert (newest.bytes, newest.repo_delta_bytes, newest.page_errors) == (1000, 200, False)
     assert newest.seconds == 60
-    assert (found.wal_max, found.fraction, found.busy) == ("000000010000000000000009", None, False)
+    assert found.wal_ends == {1: "000000010000000000000009"}
+    assert (found.fraction, found.busy) == (None, False)
 
     # 2.27: no repositories, no keys of them, no error flag.
     old = a_backup("A", database={"id": 1})
@@ -104,7 +105,7 @@ def test_every_versions_answer_is_read_as_far_as_it_tells() -> None:
     found = parse(an_answer(old, **entry), "home")
     assert found.repositories == ()
     assert found.backups[0].page_errors is None
-    assert found.wal_max is None
+    assert found.wal_ends == {}
 
     # 2.59: block-incremental sizes are maps, a running backup tells how far it is.
     new = a_backup("A", info={"size": 5, "delta": 5, "repository": {"delta": 2, "size-map": 9}})
@@ -113,7 +114,7 @@ def test_every_versions_answer_is_read_as_far_as_it_tells() -> None:
     assert found.backups[0].repo_bytes is None
     assert (found.busy, found.fraction) == (True, 0.25)
 
-    # After an upgrade the WAL of the current cluster counts, on its newest timeline.
+    # After an upgrade the WAL of the current cluster counts.
     both = [
         {"database": {"id": number}, "max": segment}
         for number, segment in [(1, "0000000900000009000000FF"), (2, "00000002000000000000000A")]
@@ -121,7 +122,8 @@ def test_every_versions_answer_is_read_as_far_as_it_tells() -> None:
     clusters = [{"id": 1, "system-id": 7}, {"id": 2, "system-id": 8}]
     found = parse(an_answer(archive=both, db=clusters), "home")
     assert found.cluster is not None
-    assert (found.cluster.system_identifier, found.wal_max) == ("8", "00000002000000000000000A")
+    assert found.cluster.system_identifier == "8"
+    assert found.wal_ends == {1: "00000002000000000000000A"}
 
     # What cannot be a backup is passed over, and what is no answer is refused.
     odd: list[dict[str, Any]] = [{}, a_backup(""), a_backup("X", timestamp=None)]
@@ -208,6 +210,10 @@ def test_segments_are_counted_from_the_newest_archived_one() -> None:
     assert segments_behind(stanza, a_server(lsn="1/0000000")) == 246
     assert segments_behind(stanza, a_server(lsn="0/1")) == 0
     assert segments_behind(stanza, None) is None
+    second = replace(stanza.wal[0], repo=2, max="000000010000000000000004")
+    later = replace(stanza.clusters[0], repo=2)
+    both = replace(stanza, wal=(*stanza.wal, second), clusters=(*stanza.clusters, later))
+    assert segments_behind(both, a_server()) == 5
     assert segments_behind(replace(stanza, wal=()), a_server()) is None
 
 

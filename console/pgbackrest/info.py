@@ -100,11 +100,16 @@ class Stanza:
         return max(self.clusters, key=lambda cluster: cluster.id, default=None)
 
     @property
-    def wal_max(self) -> str | None:
-        """The newest segment of the current cluster in any repository."""
-        cluster = self.cluster
-        found = [r.max for r in self.wal if r.max and cluster and r.database == cluster.id]
-        return max(found, key=lambda name: (name[8:], name[:8]), default=None)
+    def wal_ends(self) -> dict[int, str]:
+        """The newest segment of the current cluster, by the repositories that hold any."""
+        return {
+            found.repo: found.max
+            for found in self.wal
+            if found.max and found.database == self._current(found.repo)
+        }
+
+    def _current(self, repo: int) -> int | None:
+        return max((cluster.id for cluster in self.clusters if cluster.repo == repo), default=None)
 
     def newest(self, kind: Kind | None = None) -> Backup | None:
         return next((b for b in self.backups if kind is None or b.kind == kind), None)

@@ -102,11 +102,11 @@ def judge(
 
 
 def segments_behind(stanza: Stanza, server: WalArchiving | None) -> int | None:
-    """Finished segments of the server that no repository holds yet; None when unknown."""
-    if server is None or server.lsn is None or stanza.wal_max is None:
+    """Finished segments of the server that some repository does not hold yet; None when unknown."""
+    if server is None or server.lsn is None or not stanza.wal_ends:
         return None
-    newest = segment_of(stanza.wal_max, server.segment_bytes)
-    return max(0, lsn(server.lsn) // server.segment_bytes - newest.number - 1)
+    ends = [segment_of(name, server.segment_bytes).number for name in stanza.wal_ends.values()]
+    return max(0, lsn(server.lsn) // server.segment_bytes - min(ends) - 1)
 
 
 def _finding(
@@ -272,4 +272,4 @@ def _keeping_up(stanza: Stanza, server: WalArchiving) -> Finding:
         return _finding("wal", Severity.WARNING, message, fix)
     message = "The archive keeps up with the server"
     message += f": {counted(behind, 'segment')} behind." if behind else "."
-    return _finding("wal", Severity.OK, message, answer=stanza.wal_max or "")
+    return _finding("wal", Severity.OK, message, answer=", ".join(stanza.wal_ends.values()))
