@@ -63,6 +63,12 @@ async def test_cells_that_change_within_their_width_are_all_that_is_drawn() -> N
         table.show(rows)
         assert ASKED == []
 
+        for second in range(30):
+            table.show([(name, state, f"{second:02} s") for name, state, _ in rows])
+            await pilot.pause()
+        assert len(table._cell_render_cache) <= 3 * 12, "cells of figures that are gone are kept"
+        table.show(rows)
+
         rows[22] = ("session-22", "idle in transaction", "22 s")
         table.show(rows)
         await pilot.pause()

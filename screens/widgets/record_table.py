@@ -187,9 +187,24 @@ class RecordTable(DataTable[Text], Generic[Record]):
         self._draws_cells = not widens
         for at, key, n, new in changed:
             self.update_cell(key, str(self._visible[n]), new, update_width=at in widens)
+        if changed:
+            self._forget_drawn()
         if self._draws_cells:
             self._draws_cells = False
             self._refresh_cells([(at, n) for at, _, n, _ in changed])
+
+    def _forget_drawn(self) -> None:
+        """Drop what Textual keeps of earlier figures: it finds none of it again.
+
+        It would keep ten thousand cells, some 20 MB, of each table that changes.
+        """
+        for kept in (
+            self._cell_render_cache,
+            self._row_renderable_cache,
+            self._row_render_cache,
+            self._line_cache,
+        ):
+            kept.clear()
 
     def _refresh_cells(self, places: Sequence[tuple[int, int]]) -> None:
         """Draw the cells at (row, column) again where they are in sight."""
