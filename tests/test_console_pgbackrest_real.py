@@ -132,18 +132,24 @@ async def test_what_cannot_be_read_is_not_known_and_proves_nothing(backrests: Ba
 def test_an_unreadable_repository_and_a_wrong_stanza_are_told_apart(
     backrests: Backrests, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if os.geteuid() == 0:
-        settings = backrests.settings_file
-        whole = settings.read_text()
-        own = backrests.settings.pgbackrest["home"].user
-        settings.write_text(whole.replace(f"user: {own}", "user: daemon"))
+    settings, backups = backrests.settings_file, backrests.repository / "backup"
+    whole, mode = settings.read_text(), backups.stat().st_mode
+    own = backrests.settings.pgbackrest["home"].user
+    # Root may read everything, and the account it lends pgBackRest to is another one then.
+    settings.write_text(whole.replace(f"user: {own}", "user: daemon"))
+    backups.chmod(0o700 if os.geteuid() == 0 else 0)
+    try:
         assert run(backrests, "status") == ExitCode.UNKNOWN
         assert "Permission denied" in capsys.readouterr().out
-        settings.write_text(whole.replace("stanza: home", "stanza: nope"))
+    finally:
+        backups.chmod(mode)
+    settings.write_text(whole.replace("stanza: home", "stanza: nope"))
+    try:
         assert run(backrests, "status") == ExitCode.FAILURES
         assert "knows no stanza nope" in capsys.readouterr().out
         assert run(backrests, "check") == ExitCode.FAILURES
         assert "check failed: check command requires option" in capsys.readouterr().err
+    finally:
         settings.write_text(whole)
 
 

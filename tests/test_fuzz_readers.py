@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,22 @@ from console.errors import ConsoleError
 from console.loadtest.latency import read_log
 from console.loadtest.result import kept
 from console.monitor.recording import read_recording
+from console.pgbackrest.backrest import Backrest
+from console.pgbackrest.describe import as_json as stanza_json
+from console.pgbackrest.describe import status_text as stanza_text
+from console.pgbackrest.info import parse as parse_stanza
+from console.pgbackrest.policy import PgbackrestSettings
+from console.pgbackrest.proofs import Proofs
+from console.pgbackrest.status import Status as StanzaStatus
+from console.pgbackrest.status import judge as judge_stanza
+from console.pgbackrest.verify import read as read_verification
 from console.plans import formats
 from console.report import Report
 from console.reporting.changes import with_changes
 from console.reporting.model import Readiness
 from console.restore.journal import ENTRIES, PROGRESS, read_entries, read_progress
 from console.settings import Settings
+from queries.pgbackrest import WalArchiving
 from queries.security import HbaRule
 
 _ASKED = os.environ.get("FUZZ_EXAMPLES", "")
@@ -432,3 +443,56 @@ def test_what_the_console_itself_wrote_and_somebody_damaged(
 ) -> None:
     with as_file(content, "file") as path, told_in_one_line():
         read(path)
+
+
+NOW = datetime(2026, 11, 26, 18, tzinfo=UTC)
+STANZA: dict[str, Any] = {
+    "name": "home",
+    "status": {"code": 0, "message": "ok", "lock": {"backup": {"held": True, "size": 9}}},
+    "repo": [{"key": 1, "cipher": "none", "status": {"code": 0, "message": "ok"}}],
+    "db": [{"id": 1, "repo-key": 1, "system-id": 7, "version": "15"}],
+    "archive": [{"database": {"id": 1}, "id": "15-1", "max": "000000010000000000000009"}],
+    "backup": [
+        {
+            "label": "20261126-170359F",
+            "type": "full",
+            "timestamp": {"start": 1795712639, "stop": 1795712643},
+            "archive": {"start": "000000010000000000000002", "stop": "000000010000000000000003"},
+            "database": {"id": 1, "repo-key": 1},
+            "error": False,
+            "reference": ["A"],
+            "info": {"size": 9, "delta": 9, "repository": {"size": 3, "delta": 3}},
+        }
+    ],
+}
+ARCHIVING = WalArchiving("7", False, "0/A000060", 16 * 2**20, "on", None, None, None, None, NOW)
+
+
+@fuzz
+@given(st.one_of(altered([STANZA]).map(json.dumps), damaged(json.dumps([STANZA]))))
+def test_answers_of_pgbackrest(content: str) -> None:
+    with told_in_one_line():
+        stanza = parse_stanza(content, "home")
+        findings = judge_stanza(
+            Backrest(PgbackrestSettings("home")), stanza, ARCHIVING, Proofs(), NOW
+        )
+        status = StanzaStatus(NOW, "home", stanza, ARCHIVING, Proofs(), findings)
+        assert stanza_text(status)
+        json.dumps(stanza_json(status))
+
+
+@fuzz
+@given(
+    damaged(
+        "stanza: home\nstatus: ok\n  backup: A, status: valid, total files checked: 9, total"
+        " valid files: 9\n"
+    ),
+    damaged(
+        "INFO: invalid checksum 'A/b.gz'\nDETAIL: archiveId: 1, "
+        "wal start: 000000010000000000000002, wal stop: 00000001000000000000000A\n"
+    ),
+)
+def test_verifications_of_pgbackrest(output: str, lines: str) -> None:
+    with told_in_one_line():
+        reading = read_verification(output, lines.splitlines())
+        assert all(len(name) == 24 for name in reading.bad_segments)

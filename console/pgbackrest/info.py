@@ -6,13 +6,14 @@ passed over.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
+from console.backup import jsonfile
 from console.errors import CommandFailed
 from console.pgbackrest.backrest import READ_SECONDS, Backrest
+from console.pitr.names import SEGMENT_NAME
 
 Kind = Literal["full", "diff", "incr"]
 
@@ -123,7 +124,7 @@ async def read_stanza(backrest: Backrest, seconds: float = READ_SECONDS) -> Stan
 def parse(text: str, name: str) -> Stanza:
     """The stanza `name` of an answer. Raises CommandFailed for anything else."""
     try:
-        answer = json.loads(text)
+        answer = jsonfile.parsed(text.encode())
     except ValueError as error:
         raise _unreadable(str(error)) from error
     entries = _objects(answer)
@@ -160,9 +161,9 @@ def _stanza(entry: dict[str, Any], name: str) -> Stanza:
 def _backup(entry: dict[str, Any]) -> Backup | None:
     """None for one without a name or times: nothing can be said of it."""
     times = _object(entry.get("timestamp"))
-    start, stop = _number(times.get("start")), _number(times.get("stop"))
-    kind = entry.get("type")
-    if not entry.get("label") or kind not in ("full", "diff", "incr") or None in (start, stop):
+    start, stop = _time(times.get("start")), _time(times.get("stop"))
+    label, kind = _text(entry.get("label")), entry.get("type")
+    if not label or kind not in ("full", "diff", "incr") or start is None or stop is None:
         return None
     sizes = _object(entry.get("info"))
     packed = _object(sizes.get("repository"))
@@ -170,16 +171,16 @@ def _backup(entry: dict[str, Any]) -> Backup | None:
     error = entry.get("error")
     references = entry.get("reference")
     return Backup(
-        label=str(entry["label"]),
+        label=label,
         kind=cast(Kind, kind),
-        started_at=datetime.fromtimestamp(start or 0, UTC),
-        stopped_at=datetime.fromtimestamp(stop or 0, UTC),
+        started_at=start,
+        stopped_at=stop,
         bytes=_number(sizes.get("size")),
         copied_bytes=_number(sizes.get("delta")),
         repo_bytes=_number(packed.get("size")),
         repo_delta_bytes=_number(packed.get("delta")),
-        wal_start=_text(wal.get("start")),
-        wal_stop=_text(wal.get("stop")),
+        wal_start=_segment(wal.get("start")),
+        wal_stop=_segment(wal.get("stop")),
         page_errors=error if isinstance(error, bool) else None,
         references=tuple(map(str, references)) if isinstance(references, list) else (),
         repo=_repo_key(entry.get("database")),
@@ -211,8 +212,8 @@ def _wal_range(entry: dict[str, Any]) -> WalRange:
     return WalRange(
         repo=_repo_key(database),
         database=_number(database.get("id")) or 0,
-        min=_text(entry.get("min")),
-        max=_text(entry.get("max")),
+        min=_segment(entry.get("min")),
+        max=_segment(entry.get("max")),
     )
 
 
@@ -239,3 +240,17 @@ def _number(value: Any) -> int | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _segment(value: Any) -> str | None:
+    """The name of a WAL segment; anything else is none."""
+    return value if isinstance(value, str) and SEGMENT_NAME.fullmatch(value) else None
+
+
+def _time(value: Any) -> datetime | None:
+    """Seconds since 1970, as far as a clock goes."""
+    seconds = _number(value)
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
+    except (OverflowError, OSError, ValueError):
+        return None

@@ -105,7 +105,10 @@ def segments_behind(stanza: Stanza, server: WalArchiving | None) -> int | None:
     """Finished segments of the server that some repository does not hold yet; None when unknown."""
     if server is None or server.lsn is None or not stanza.wal_ends:
         return None
-    ends = [segment_of(name, server.segment_bytes).number for name in stanza.wal_ends.values()]
+    try:
+        ends = [segment_of(name, server.segment_bytes).number for name in stanza.wal_ends.values()]
+    except ValueError:
+        return None  # names of another segment size than the server's
     return max(0, lsn(server.lsn) // server.segment_bytes - min(ends) - 1)
 
 
