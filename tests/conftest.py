@@ -115,6 +115,8 @@ def _running_server(major: int) -> Iterator[LocalServer]:
     try:
         with server:
             yield server
+            # Nobody wants what it holds: after hundreds of databases it would write for a minute.
+            server.stop(immediately=True)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
