@@ -9,20 +9,24 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from console import cluster as clusters
 from console import overview
 from console.agent import memory
 from console.agent.history import HistoryReader, history_path
 from console.agent.presence import read_presence
 from console.backup.history import STALE, Newest, Proven
+from console.citus import ShardSizes
+from console.cluster import Cluster, read_cluster
 from console.errors import ConsoleError
 from console.findings import Finding, Severity
 from console.patience import in_time
 from console.pgbackrest.proven import newest_proven
 from console.session import APPLICATION_NAME, Limits, Session
 from console.settings import Settings, named_target, state_directory
+from console.target import Target
 from console.units import age
 from queries.overview import DATABASE_SIZE, OVERVIEW, Sample
 from queries.replication import PLACE, Place
@@ -42,6 +46,7 @@ class Live:
     sample: Sample
     place: Place
     database_bytes: int
+    cluster: Cluster = field(default_factory=Cluster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class Watch:
         self._settings = settings
         self._patience = patience
         self._sessions: dict[str, Session] = {}
+        self._shards = ShardSizes()
 
     async def look(self) -> tuple[Member, ...]:
         """Every target, in the settings' order.
@@ -106,7 +112,8 @@ class Watch:
         try:
             session = self._session(name)
             label = session.target.label
-            return Answer(label, await asyncio.wait_for(_live(session), self._patience))
+            live = await asyncio.wait_for(_live(session), self._patience)
+            return Answer(label, await self._with_sizes(session.target, live))
         except TimeoutError:
             problem = f"No answer within {self._patience:g} s."
         except ConsoleError as error:
@@ -114,6 +121,14 @@ class Watch:
         if (lost := self._sessions.pop(name, None)) is not None:
             await lost.close()
         return Answer(label, None, problem)
+
+    async def _with_sizes(self, target: Target, live: Live) -> Live:
+        """After its own answer, so that a node of Citus that is mute makes no target look down."""
+        citus = live.cluster.citus
+        if citus is None or not citus.members:
+            return live
+        sized = citus.with_sizes(await self._shards.of(target))
+        return replace(live, cluster=replace(live.cluster, citus=sized))
 
     def _session(self, name: str) -> Session:
         if name not in self._sessions:
@@ -164,6 +179,7 @@ def _member(
     else:
         live = answer.live
         found += overview.judge(live.sample, sees_everything=live.server.reads_all_stats)
+        found += clusters.judge(live.cluster)
         if not live.place.in_recovery:
             found += _unproven(name, proven, now)
     return Member(
@@ -184,7 +200,7 @@ async def _live(session: Session) -> Live:
     place = await session.fetch_one(PLACE)
     size = await session.fetch_one(DATABASE_SIZE)
     assert session.server is not None  # a session that answered knows its server
-    return Live(session.server, sample, place, size.bytes)
+    return Live(session.server, sample, place, size.bytes, await read_cluster(session))
 
 
 def _alerts(name: str) -> tuple[Finding, ...] | None:

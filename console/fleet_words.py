@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from console import cluster_words
 from console.findings import Finding, Severity
 from console.fleet import Live, Member, worst
 from console.units import age, counted, duration, size
@@ -94,6 +95,8 @@ def facts(member: Member) -> list[tuple[str, str]]:
     )
     backups = [f"{kind} {old}" if backup else f"none {kind}" for kind, backup, old in kinds]
     told.append(("backup", ", ".join(backups)))
+    if member.live is not None:
+        told += cluster_words.facts(member.live.place, member.live.cluster)
     return told
 
 

@@ -21,3 +21,34 @@ class Place:
 
 
 PLACE = Query("replication_place", Place)
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Who receives WAL from a server; what the role may not see is None."""
+
+    name: str | None
+    """Its application_name."""
+    role: str | None
+    address: str | None
+    """None over a unix socket."""
+    state: str | None
+    """startup, catchup, streaming, backup or stopping."""
+    sync: str | None
+    """async, potential, sync or quorum."""
+    bytes_behind: int | None
+    """WAL it has not replayed, or not stored where it replays none; None before it told."""
+    seconds_behind: float | None
+    """How long the last WAL took to be replayed there; None once it idles or replays none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Queries that replay ended on a standby, for one cause."""
+
+    cause: str
+    number: int
+
+
+FOLLOWERS = Query("followers", Follower)
+CONFLICTS = Query("recovery_conflicts", Conflict)

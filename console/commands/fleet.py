@@ -105,6 +105,7 @@ def _document(member: Member, asdict: Any) -> dict[str, object]:
         "version": None if live is None else live.server.version,
         "role": None if live is None else "standby" if live.place.in_recovery else "primary",
         "replication": None if live is None else asdict(live.place),
+        **_cluster(live, asdict),
         "connections": None if live is None else live.sample.connections,
         "connections_allowed": None
         if live is None
@@ -118,6 +119,15 @@ def _document(member: Member, asdict: Any) -> dict[str, object]:
             for f in member.findings
         ],
     }
+
+
+def _cluster(live: Any, asdict: Any) -> dict[str, object]:
+    """The same names for every target; a target that is down, or without one, has null."""
+    names = ("followers", "slots", "conflicts", "manager", "citus")
+    if live is None:
+        return dict.fromkeys(names)
+    told = asdict(live.cluster)
+    return {name: told[name] for name in names}
 
 
 def _backup(backup: Any) -> dict[str, str] | None:
