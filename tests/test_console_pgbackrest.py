@@ -25,7 +25,7 @@ from console.pgbackrest.policy import PgbackrestSettings
 from console.pgbackrest.proofs import Proofs, keep_drilled, keep_verified, read_proofs
 from console.pgbackrest.proven import newest_proven
 from console.pgbackrest.status import judge, segments_behind
-from console.pgbackrest.verify import read
+from console.pgbackrest.verify import WalSpan, checks_of, read
 from console.process import Finished
 from console.settings import Settings
 from queries.pgbackrest import WalArchiving
@@ -238,12 +238,49 @@ def test_what_verify_says_is_read_and_nothing_read_is_no_pass() -> None:
     found = read(VERIFIED, lines)
     assert found.backups["A"].valid == 964
     assert found.backups["A_B"].status == "manifest missing"
-    assert found.ranges == (("000000010000000000000002", "00000001000000000000000A"),)
-    assert found.bad_segments == {"000000010000000000000011"}
+    assert found.spans == (WalSpan(1, "000000010000000000000002", "00000001000000000000000A"),)
+    assert found.bad_segments(1) == ["000000010000000000000011"]
+    assert found.bad_segments(2) == []
     assert "A/pg_data/base/5/2838.gz" in found.bad_files
     for nothing in ("", "stanza: home\nstatus: error\n  No usable backup.info file\n"):
         with pytest.raises(CommandFailed, match="could verify nothing"):
             read(nothing, ())
+
+
+def test_the_wal_is_held_against_each_backup() -> None:
+    (backup,) = parse(an_answer(a_backup("A")), "home").backups
+
+    def said(*lines: str) -> tuple[Verdict, str]:
+        files, wal = checks_of(backup, read(VERIFIED, lines))
+        assert files.verdict is Verdict.PASS
+        return wal.verdict, wal.answer
+
+    def ranged(first: str, last: str) -> str:
+        before = "0000000100000000000000"
+        return f"DETAIL: archiveId: 15-1, wal start: {before}{first}, wal stop: {before}{last}"
+
+    own, later = ranged("02", "0A"), ranged("0C", "0F")
+    assert said()[0] is Verdict.COULD_NOT_VERIFY
+    verdict, answer = said(own)
+    assert (verdict, "leads on" in answer) == (Verdict.PASS, False)
+    verdict, answer = said(own, later)
+    assert verdict is Verdict.PASS
+    assert "leads on to 00000001000000000000000A only: the next is missing" in answer
+    verdict, answer = said(
+        own, "INFO: invalid checksum '15-1/0000000100000000/000000010000000000000006-ab.gz'"
+    )
+    assert verdict is Verdict.PASS
+    assert "leads on to 000000010000000000000006 only, which is damaged" in answer
+    assert said(own, f"INFO: invalid size {bad.format(3)}") == (
+        Verdict.FAIL,
+        "segment 000000010000000000000003 is damaged",
+    )
+    assert said(later)[0] is Verdict.FAIL
+    # Another timeline is no gap, and another cluster's WAL is none of its own.
+    branched = later.replace("00000001000", "00000002000")
+    assert "leads on" not in said(own, branched)[1]
+    assert said(own.replace("15-1", "16-2"))[0] is Verdict.COULD_NOT_VERIFY
+    assert "leads on" not in said(own, later.replace("15-1", "16-2"))[1]
 
 
 def test_an_error_is_said_in_its_own_words_with_its_own_hint() -> None:

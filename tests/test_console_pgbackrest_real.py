@@ -257,4 +257,5 @@ def test_a_server_newer_than_pgbackrest_is_refused_in_a_line(
         assert run(newer, "check") == ExitCode.FAILURES
         said = capsys.readouterr().err.splitlines()
         assert "Traceback" not in " ".join(said)
-        assert said[-2].startswith("Command failed: pgBackRest's check failed: ")
+        assert "unexpected control version = 1800" in said[-2]
+        assert said[-1].startswith("This pgBackRest does not know the server's version")

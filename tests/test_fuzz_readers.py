@@ -488,11 +488,11 @@ def test_answers_of_pgbackrest(content: str) -> None:
         " valid files: 9\n"
     ),
     damaged(
-        "INFO: invalid checksum 'A/b.gz'\nDETAIL: archiveId: 1, "
+        "INFO: invalid checksum 'A/b.gz'\nDETAIL: archiveId: 15-1, "
         "wal start: 000000010000000000000002, wal stop: 00000001000000000000000A\n"
     ),
 )
 def test_verifications_of_pgbackrest(output: str, lines: str) -> None:
     with told_in_one_line():
         reading = read_verification(output, lines.splitlines())
-        assert all(len(name) == 24 for name in reading.bad_segments)
+        assert all(len(name) == 24 for name in reading.bad_segments(1))

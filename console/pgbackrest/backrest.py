@@ -10,7 +10,8 @@ import asyncio
 import os
 import pwd
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -27,6 +28,10 @@ READ_SECONDS = 30.0
 _ERROR = re.compile(r"^(?:.*? )?ERROR: \[(\d{3})\]: (.*)$")
 _HINT = re.compile(r"^\s+HINT: (.+)$")
 _LEVEL = re.compile(r"^[A-Z]+: ")
+
+_UNUSABLE = re.compile(r"^(?:.*? )?WARN: (unable to check pg\d+: .*)$")
+_UNKNOWN_VERSION = "unexpected control version"
+_TOO_NEW = "This pgBackRest does not know the server's version of PostgreSQL: install a newer one."
 
 _ADVICE = {
     31: "Another version of pgBackRest may know it; `pgbackrest version` says which this is.",
@@ -70,6 +75,11 @@ class Backrest:
             action,
         )
         return Command(argv, _environment(), account=self.account)
+
+    def by_hand(self, action: str) -> str:
+        """A command as somebody would type it, for advice."""
+        config = [f"--config={self.settings.config}"] if self.settings.config else []
+        return shlex.join([*self.settings.command, f"--stanza={self.stanza}", *config, action])
 
     @property
     def account(self) -> Account | None:
@@ -146,14 +156,19 @@ def failure(finished: Finished, what: str) -> CommandFailed:
             continue
         further = _continuation(finished.lines[number + 1 :])
         hints = [found[1] for text in further if (found := _HINT.match(text))]
-        message = match[2].rstrip(":. ")
+        message = _underlying(finished.lines[:number]) or match[2].rstrip(":. ")
         if match[2].endswith(":") and further and not _HINT.match(further[0]):
             message = f"{message}: {further[0].strip().rstrip('.')}"
         code = int(match[1])
-        return BackrestFailed(
-            f"{what}: {message} [{code:03d}].", _ADVICE.get(code) or _sentence(hints)
-        )
+        advice = _TOO_NEW if _UNKNOWN_VERSION in message else _ADVICE.get(code)
+        return BackrestFailed(f"{what}: {message} [{code:03d}].", advice or _sentence(hints))
     return finished.failure(what, "Run the same command by hand; pgBackRest's log may say more.")
+
+
+def _underlying(before: Sequence[str]) -> str:
+    """Why the server was not usable, which is warned of and then said to be no database at all."""
+    found = [match[1] for line in before if (match := _UNUSABLE.match(line))]
+    return found[-1].strip().rstrip(".") if found else ""
 
 
 def _continuation(lines: tuple[str, ...]) -> list[str]:

@@ -126,10 +126,9 @@ def find_restored(directory: Path) -> Side:
 
 def _require_ours(backrest: Backrest, options: str) -> None:
     if not backrest.settings.is_ours:
-        words = " ".join(backrest.settings.command)
         raise ActionRefused(
             "pgBackRest runs elsewhere or as somebody else here, and so would what it restores.",
-            f"Run it there: {words} --stanza={backrest.stanza} {options} restore",
+            f"Run it there: {backrest.by_hand('restore')} {options}",
         )
 
 

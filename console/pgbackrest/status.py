@@ -126,7 +126,7 @@ def _about_stanza(backrest: Backrest, stanza: Stanza) -> list[Finding]:
         return []
     if stanza.code in (MISSING_PATH, MISSING_DATA):
         message = f"The repository knows no stanza {name} ({stanza.message})."
-        fix = f"{' '.join(backrest.settings.command)} --stanza={name} stanza-create"
+        fix = backrest.by_hand("stanza-create")
         return [_finding("stanza", Severity.FAILURE, message, fix, answer)]
     if stanza.code == NO_BACKUP:
         message = f"The stanza {name} holds no backup."

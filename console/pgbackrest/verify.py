@@ -22,9 +22,9 @@ _BACKUP = re.compile(
 )
 _STATUS = re.compile(r"^status: (\w+)$", re.MULTILINE)
 _NO_FILE = re.compile(r"^ *(No usable \S+ file|no archives or backups exist.*)$", re.MULTILINE)
-_RANGE = re.compile(r"archiveId: \S+, wal start: ([0-9A-F]{24}), wal stop: ([0-9A-F]{24})$")
+_RANGE = re.compile(r"archiveId: \S+-(\d+), wal start: ([0-9A-F]{24}), wal stop: ([0-9A-F]{24})$")
 _BAD_FILE = re.compile(r"(?:invalid \w+|file missing) '?([^':]+)'?")
-_SEGMENT = re.compile(r"/([0-9A-F]{24})[-.]")
+_SEGMENT = re.compile(r"^[\d.]+-(\d+)/.*/([0-9A-F]{24})[-.]")
 
 Tell = Callable[[str], None]
 
@@ -39,20 +39,33 @@ class FileCount:
 
 
 @dataclass(frozen=True, slots=True)
+class WalSpan:
+    """Segments without a gap, of one cluster of the stanza's history; of one timeline."""
+
+    database: int
+    first: str
+    last: str
+
+    @property
+    def timeline(self) -> str:
+        return self.first[:8]
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One reading of one repository."""
 
     sound: bool
     """pgBackRest found nothing wrong, as far as it looks."""
     backups: Mapping[str, FileCount]
-    ranges: tuple[tuple[str, str], ...]
-    """Segments from and to, without a gap; none when this version does not tell."""
+    spans: tuple[WalSpan, ...]
+    """None when this version does not tell."""
     bad_files: tuple[str, ...]
 
-    @property
-    def bad_segments(self) -> frozenset[str]:
+    def bad_segments(self, database: int) -> list[str]:
+        """In their order."""
         found = (_SEGMENT.search(name) for name in self.bad_files)
-        return frozenset(match[1] for match in found if match)
+        return sorted(match[2] for match in found if match and match[1] == str(database))
 
 
 async def verify(backrest: Backrest, target: str, stanza: Stanza, tell: Tell) -> Proofs:
@@ -76,7 +89,7 @@ async def verify(backrest: Backrest, target: str, stanza: Stanza, tell: Tell) ->
         reading = read(output, finished.lines)
         seconds = time.monotonic() - began
         of_it = [backup for backup in stanza.backups if backup.repo == key]
-        proofs |= {b.label: proof("verify", _checks(b, reading), seconds) for b in of_it}
+        proofs |= {b.label: proof("verify", checks_of(b, reading), seconds) for b in of_it}
     return keep_verified(target, stanza, proofs)
 
 
@@ -97,16 +110,21 @@ def read(output: str, lines: Sequence[str]) -> Reading:
         for line in output.splitlines()
         if (match := _BACKUP.match(line))
     }
-    ranges = tuple((m[1], m[2]) for line in lines if (m := _RANGE.search(line)))
+    spans = tuple(
+        WalSpan(int(match[1]), match[2], match[3])
+        for line in lines
+        if (match := _RANGE.search(line))
+    )
     bad = tuple(
         match[1]
         for line in lines
         if line.startswith(("INFO:", "WARN:")) and (match := _BAD_FILE.search(line))
     )
-    return Reading(status[1] == "ok", backups, ranges, bad)
+    return Reading(status[1] == "ok", backups, spans, bad)
 
 
-def _checks(backup: Backup, reading: Reading) -> list[Check]:
+def checks_of(backup: Backup, reading: Reading) -> list[Check]:
+    """What a reading proves of one backup: its files, and the WAL that it needs."""
     return [_files(backup, reading), _wal(backup, reading)]
 
 
@@ -133,12 +151,22 @@ def _wal(backup: Backup, reading: Reading) -> Check:
     """Without the WAL from its beginning to its end no backup becomes consistent."""
     what = "the WAL that it cannot start without"
     start, stop = backup.wal_start, backup.wal_stop
-    if start is None or stop is None or not reading.ranges:
+    spans = [span for span in reading.spans if span.database == backup.database]
+    if start is None or stop is None or not spans:
         return Check(what, Verdict.COULD_NOT_VERIFY, "pgBackRest does not tell it")
     named = start if start == stop else f"{start} to {stop}"
-    bad = sorted(name for name in reading.bad_segments if start <= name <= stop)
-    if bad:
+    bad = [name for name in reading.bad_segments(backup.database) if start <= name]
+    if bad and bad[0] <= stop:
         return Check(what, Verdict.FAIL, f"segment {bad[0]} is damaged")
-    if not any(first <= start and stop <= last for first, last in reading.ranges):
+    span = next((span for span in spans if span.first <= start and stop <= span.last), None)
+    if span is None:
         return Check(what, Verdict.FAIL, f"{named} is not whole in the archive")
-    return Check(what, Verdict.PASS, f"{named} is whole")
+    return Check(what, Verdict.PASS, f"{named} is whole{_onwards(span, spans, bad)}")
+
+
+def _onwards(own: WalSpan, spans: Sequence[WalSpan], bad: Sequence[str]) -> str:
+    """Where recovery from a backup ends before the archive of its timeline does."""
+    if bad and bad[0] <= own.last:
+        return f"; recovery leads on to {bad[0]} only, which is damaged"
+    goes_on = any(s.timeline == own.timeline and s.first > own.last for s in spans)
+    return f"; recovery leads on to {own.last} only: the next is missing" if goes_on else ""
