@@ -266,9 +266,8 @@ def test_the_wal_is_held_against_each_backup() -> None:
     verdict, answer = said(own, later)
     assert verdict is Verdict.PASS
     assert "leads on to 00000001000000000000000A only: the next is missing" in answer
-    verdict, answer = said(
-        own, "INFO: invalid checksum '15-1/0000000100000000/000000010000000000000006-ab.gz'"
-    )
+    bad = "'15-1/0000000100000000/00000001000000000000000{}-ab.gz'"
+    verdict, answer = said(own, f"INFO: invalid checksum {bad.format(6)}")
     assert verdict is Verdict.PASS
     assert "leads on to 000000010000000000000006 only, which is damaged" in answer
     assert said(own, f"INFO: invalid size {bad.format(3)}") == (
