@@ -17,6 +17,8 @@ class KeyBar(Footer):
         self._width = 0
 
     def compose(self) -> ComposeResult:
+        # Textual keeps each key it ever composed until this is said to have changed.
+        self.mutate_reactive(Footer.compact)
         room = self._width = self.app.size.width
         for widget in super().compose():
             if isinstance(widget, FooterKey):
