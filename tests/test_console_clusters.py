@@ -17,6 +17,7 @@ from recovery import wait_until
 
 from console import fleet, fleet_words
 from console.cli import main
+from console.local_server import LocalServer, find_binaries
 from console.settings import read_settings
 
 
@@ -120,3 +121,135 @@ def _a_slot_nobody_uses_is_told(pair: Pair, seen: Fleet) -> None:
     assert home["slots"][0]["retained_bytes"] > 500_000
     assert seen.facts("home")["slots"].startswith(f"{STANDBY}: inactive, holds ")
     assert "followers" not in seen.facts("home")
+
+
+PATRONI_COMMAND_LINE = {
+    "cluster_name": "shop",
+    "hot_standby": "on",
+    "max_connections": "100",
+    "max_locks_per_transaction": "64",
+    "max_prepared_transactions": "0",
+    "max_replication_slots": "10",
+    "max_wal_senders": "10",
+    "max_worker_processes": "8",
+    "track_commit_timestamp": "off",
+    "wal_level": "replica",
+    "wal_log_hints": "on",
+}
+"""As Patroni 4.0.5 started a PostgreSQL 15; it gives listen_addresses and port as well."""
+
+
+def test_managers_are_recognised_by_what_they_leave_and_no_other_server_is(
+    server_directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = LocalServer(find_binaries(18), server_directory, {"fsync": "off"})
+    server.initdb()
+
+    def started(**settings: str) -> Fleet:
+        server.stop()
+        server.settings = {"fsync": "off", **settings}
+        server.start()
+        return Fleet(settings_of(tmp_path, it=server.conninfo("postgres")), capsys)
+
+    try:
+        nearly = {k: v for k, v in PATRONI_COMMAND_LINE.items() if k != "wal_log_hints"}
+        for ordinary in ({}, {"cluster_name": "shop"}, nearly):
+            seen = started(**ordinary)
+            assert seen.of("it")["manager"] is None
+            assert "managed" not in seen.facts("it")
+
+        seen = started(**PATRONI_COMMAND_LINE)
+        assert seen.facts("it")["managed"].startswith("looks like Patroni, cluster shop. Change")
+        heartbeat: dict[str, Any] = dict(server.conninfo("postgres"))
+        heartbeat["application_name"] = "Patroni heartbeat"
+        with psycopg.connect(**heartbeat):
+            assert seen.of("it")["manager"]["is_certain"]
+            assert seen.facts("it")["managed"].startswith("Patroni, cluster shop. Change settings")
+
+        # These two are in CloudNativePG's configuration; the second from PostgreSQL 17 on.
+        seen = started(
+            **{"cluster_name": "media", "cnpg.config_sha256": "3cfa", "allow_alter_system": "off"}
+        )
+        assert seen.facts("it")["managed"] == (
+            "CloudNativePG, cluster media. Change settings in its Cluster resource, not by ALTER"
+            " SYSTEM. The server refuses it."
+        )
+    finally:
+        server.stop()
+
+
+CITUS_CONTROL = """
+comment = 'the shape of the metadata of Citus 13, without Citus'
+default_version = '13.0-1'
+relocatable = false
+schema = pg_catalog
+"""
+CITUS_SHAPE = """
+CREATE TYPE noderole AS ENUM ('primary', 'secondary', 'unavailable');
+CREATE TABLE pg_dist_node (
+    nodeid int PRIMARY KEY, groupid int NOT NULL, nodename text NOT NULL,
+    nodeport int NOT NULL DEFAULT 5432, noderack text NOT NULL DEFAULT 'default',
+    hasmetadata bool NOT NULL DEFAULT false, isactive bool NOT NULL DEFAULT true,
+    noderole noderole NOT NULL DEFAULT 'primary', nodecluster name NOT NULL DEFAULT 'default',
+    metadatasynced bool NOT NULL DEFAULT false, shouldhaveshards bool NOT NULL DEFAULT true,
+    UNIQUE (nodename, nodeport));
+CREATE TABLE pg_dist_placement (
+    placementid bigint NOT NULL, shardid bigint NOT NULL, shardstate int NOT NULL,
+    shardlength bigint NOT NULL, groupid int NOT NULL);
+CREATE TABLE shape_of_sizes (shardid bigint, size bigint);
+CREATE VIEW citus_shards AS
+    SELECT p.shardid, n.nodename, n.nodeport, s.size AS shard_size
+    FROM pg_dist_placement p JOIN pg_dist_node n USING (groupid)
+    LEFT JOIN shape_of_sizes s USING (shardid) WHERE p.shardstate = 1;
+GRANT SELECT ON pg_dist_node, pg_dist_placement, citus_shards TO public;
+"""
+
+
+def test_the_nodes_and_shards_of_citus_are_listed(
+    server_directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Citus cannot be had here: an extension of its name has its columns, and no more of it."""
+    extensions = server_directory / "extensions"
+    given = {"allow_system_table_mods": "on", "extension_control_path": f"{extensions}:$system"}
+    server = LocalServer(find_binaries(18), server_directory, {"fsync": "off", **given})
+    server.initdb()
+    (extensions / "extension").mkdir(parents=True)
+    (extensions / "extension" / "citus.control").write_text(CITUS_CONTROL)
+    (extensions / "extension" / "citus--13.0-1.sql").write_text(CITUS_SHAPE)
+    with server:
+        database = server.conninfo("postgres")
+        seen = Fleet(settings_of(tmp_path, media=database), capsys)
+        assert seen.of("media")["citus"] is None
+        run_sql(
+            database,
+            "CREATE EXTENSION citus",
+            "INSERT INTO pg_dist_node (nodeid, groupid, nodename, isactive, shouldhaveshards)"
+            " VALUES (1, 0, 'head', true, false), (2, 1, 'w1', true, true),"
+            " (3, 2, 'w2', false, true)",
+            "INSERT INTO pg_dist_placement"
+            " SELECT n, n, 1, 0, 1 + n % 2 FROM generate_series(1, 5) n",
+            "INSERT INTO pg_dist_placement VALUES (9, 9, 4, 0, 1)",
+            "INSERT INTO shape_of_sizes SELECT n, n * 1048576 FROM generate_series(1, 5) n",
+        )
+        assert seen.facts("media")["Citus"].splitlines() == [
+            "13.0-1, 3 nodes",
+            "head:5432: coordinator, 0 shards",
+            "w1:5432: worker, 2 shards, 6.0 MB",
+            "w2:5432: worker, out of use, 3 shards, 9.0 MB",
+        ]
+        found = seen.of("media")
+        assert [member["bytes"] for member in found["citus"]["members"]] == [None, 6291456, 9437184]
+        warned = [f for f in found["findings"] if f["check"] == "fleet.citus"]
+        assert [f["severity"] for f in warned] == ["warning"]
+
+        # A worker that does not answer holds the question up; the line stays, without sizes.
+        run_sql(
+            database,
+            "CREATE OR REPLACE VIEW pg_catalog.citus_shards AS SELECT 1::bigint AS shardid,"
+            " nodename, nodeport, 1::bigint AS shard_size FROM pg_dist_node, pg_sleep(30)",
+        )
+        assert "w1:5432: worker, 2 shards, size not known" in seen.facts("media")["Citus"]
+        run_sql(database, "ALTER TABLE pg_dist_node RENAME TO away")
+        unseen = seen.of("media")
+        assert "cannot be read" in unseen["findings"][0]["message"]
+        assert unseen["verdict"] == "unknown"
