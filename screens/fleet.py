@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
@@ -31,7 +32,7 @@ _REFRESH_SECONDS = 5.0
 _EXPLANATION = """
 Every target of the settings file, asked all at once; one that is down or does not answer says so
 and holds up nobody. Enter goes to the selected one: all tabs are then about it. What runs in the
-background, a backup or a restore, goes on.
+background, a backup or a restore, goes on. Tab goes to the details below, the arrows move them.
 """
 _FIGURES = (
     ("verdict", "The worst of the live figures, the agent's alerts, and on a primary its backups."),
@@ -39,6 +40,11 @@ _FIGURES = (
     ("conn", "Client backends, of those that ordinary roles may open."),
     ("proven", "The newest backup that was read whole, by the backup directory."),
     ("alerts", "What the agent has raised; no agent: none runs that watches the target."),
+    ("followers", "Who receives WAL from it, and how much and how long each is behind."),
+    ("slots", "What WAL is kept for whom; an inactive slot fills the disk."),
+    ("conflicts", "On a standby: queries that replay had to end, since the statistics began."),
+    ("managed", "Patroni or CloudNativePG run it; leave settings, stops and starts to them."),
+    ("Citus", "Its nodes, and the shards each holds; sizes are asked once a minute."),
 )
 _NO_TARGETS = """The settings name no target, so there is nothing to switch to.
 
@@ -92,7 +98,8 @@ class FleetScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         yield Static(Text("Asking every target…", style="dim"), id="fleet-headline", markup=False)
         yield _Targets(COLUMNS, lambda member: member.name, id="fleet")
-        yield Static(id="fleet-details", markup=False)
+        with VerticalScroll(id="fleet-around"):
+            yield Static(id="fleet-details", markup=False)
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -133,6 +140,8 @@ class FleetScreen(ModalScreen[str | None]):
     def _detail(self) -> None:
         member = self.table.selected
         if member is not None and member != self._detailed:
+            if self._detailed is None or member.name != self._detailed.name:
+                self.query_one("#fleet-around", VerticalScroll).scroll_home(animate=False)
             self._detailed = member
             here = member.name == self._here
             self.query_one("#fleet-details", Static).update(_details(member, here=here))
@@ -165,14 +174,14 @@ def _verdict(member: Member) -> Text:
 
 
 def _details(member: Member, *, here: bool) -> RenderableType:
-    """What is known of the selected one beyond its line, then why its verdict is what it is."""
+    """Why the selected one's verdict is what it is, then what its line has no room for."""
     title = one_line(member.name, "bold")
     title.append(" is open here" if here else "  enter opens it", "dim")
     facts = Table.grid(padding=(0, 2))
     for name, value in words.facts(member):
         facts.add_row(Text(name, "dim"), many_lines(value))
     reasons = [_reason(member, n) for n in range(len(member.findings))]
-    return Group(title, facts, *(reasons or [Text("Nothing is wrong with it.", "green")]))
+    return Group(title, *(reasons or [Text("Nothing is wrong with it.", "green")]), facts)
 
 
 def _reason(member: Member, number: int) -> Text:
