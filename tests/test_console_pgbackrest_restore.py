@@ -133,9 +133,10 @@ async def test_what_cannot_be_recovered_or_begun_leaves_nothing(backrests: Backr
     copy.mkdir()
     arguments = (backrests.target, backrests.settings, copy)
     future = Wanted("time", (datetime.now(UTC) + timedelta(days=1)).isoformat())
-    with pytest.raises(CommandFailed, match="before configured recovery target was reached"):
+    with pytest.raises(CommandFailed, match="before configured recovery target") as late:
         await restore_beside(backrests.backrest, *arguments, future, "", lambda line: None)
     assert list(copy.iterdir()) == []
+    assert "is in the archive yet" in late.value.hint
     past = Wanted("time", "2020-01-01 00:00:00+00")
     with pytest.raises(CommandFailed, match="unable to find backup set with stop time") as early:
         await restore_beside(backrests.backrest, *arguments, past, "", lambda line: None)

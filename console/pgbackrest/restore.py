@@ -42,6 +42,9 @@ _LOOKING = Limits(statement_ms=30_000, lock_ms=5_000, connect_s=10)
 _SET = re.compile(r"restore backup set (\S+?),? ")
 _GOAL = re.compile(r"^(restore_command|recovery_target\w*) = '(.*)'$", re.MULTILINE)
 
+_TOO_EARLY = "recovery ended before configured recovery target was reached"
+"""PostgreSQL stops at a moment only when it sees a commit behind it."""
+
 Tell = Callable[[str], None]
 
 
@@ -241,7 +244,10 @@ async def _start(side: Side, settings: Settings, major: int, tell: Tell) -> None
     await asyncio.to_thread(write_configuration, data, {**demanded, **goal})
     await asyncio.to_thread(side.server.give, data)
     tell("replaying WAL from the archive")
-    await side.server.start_async()
+    try:
+        await side.server.start_async()
+    except CommandFailed as error:
+        raise _recovery_failed(side) from error
 
 
 async def _settle(side: Side) -> None:
@@ -249,10 +255,7 @@ async def _settle(side: Side) -> None:
     target = side.target()
     while True:
         if not side.server.running:
-            raise CommandFailed(
-                f"Recovery failed: {side.server.complaint()}.",
-                "Nothing of it is left; name another moment, or an earlier backup with --set.",
-            )
+            raise _recovery_failed(side)
         state = await read_replay(target)
         if state is not None and (state.is_paused or not state.in_recovery):
             side.info = replace(
@@ -263,6 +266,17 @@ async def _settle(side: Side) -> None:
             )
             return
         await asyncio.sleep(_POLL_SECONDS)
+
+
+def _recovery_failed(side: Side) -> CommandFailed:
+    complaint = side.server.complaint()
+    hint = "Nothing of it is left; name another moment, or an earlier backup with --set."
+    if _TOO_EARLY in complaint:
+        hint = (
+            "Nothing that was committed after that moment is in the archive yet: leave the moment"
+            " out for all there is, or have the rest archived by `pgbackrest check` first."
+        )
+    return CommandFailed(f"Recovery failed: {complaint}.", hint)
 
 
 async def _look(side: Side) -> None:
