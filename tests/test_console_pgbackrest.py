@@ -19,7 +19,7 @@ from console.cli import main
 from console.errors import ActionRefused, CommandFailed, ExitCode, SettingsError
 from console.findings import Severity, worst
 from console.pgbackrest.backrest import Backrest, failure, require
-from console.pgbackrest.describe import Lines
+from console.pgbackrest.describe import Lines, details
 from console.pgbackrest.info import MIXED, NO_BACKUP, parse, read_stanza
 from console.pgbackrest.policy import PgbackrestSettings
 from console.pgbackrest.proofs import Proofs, keep_drilled, keep_verified, read_proofs
@@ -113,6 +113,11 @@ def test_every_versions_answer_is_read_as_far_as_it_tells() -> None:
     found = parse(an_answer(new, status={"code": 0, "message": "ok", "lock": lock}), "home")
     assert found.backups[0].repo_bytes is None
     assert (found.busy, found.fraction) == (True, 0.25)
+
+    named = a_backup("A", **{"database-ref": [{"name": "shop", "oid": 5}, {"oid": 6}, 7]})
+    found = parse(an_answer(named), "home")
+    assert found.backups[0].databases == ("shop",)
+    assert "databases    shop" in details(found.backups[0], NOTHING, NOW)
 
     # After an upgrade the WAL of the current cluster counts.
     both = [

@@ -85,6 +85,7 @@ def details(backup: Backup, proofs: Proofs, now: datetime) -> str:
         f"WAL          {backup.wal_start or '-'} to {backup.wal_stop or '-'}",
         f"pages        {_pages(backup)}",
     ]
+    lines += [f"databases    {', '.join(backup.databases)}"] * bool(backup.databases)
     lines += [f"needs        {label}" for label in backup.references]
     verification, drill = proofs.verified.get(backup.label), proofs.drilled.get(backup.label)
     lines += proof_lines(verification, now) if verification else ["verify       not from here yet"]

@@ -46,6 +46,8 @@ class Backup:
     repo: int
     database: int
     """The id of the cluster's history that it is of."""
+    databases: tuple[str, ...] = ()
+    """Their names, where the answer holds them: only one about a single backup does."""
 
     @property
     def seconds(self) -> float:
@@ -185,6 +187,11 @@ def _backup(entry: dict[str, Any]) -> Backup | None:
         references=tuple(map(str, references)) if isinstance(references, list) else (),
         repo=_repo_key(entry.get("database")),
         database=_number(_object(entry.get("database")).get("id")) or 0,
+        databases=tuple(
+            name
+            for item in _objects(entry.get("database-ref"))
+            if (name := _text(item.get("name")))
+        ),
     )
 
 
