@@ -114,7 +114,7 @@ def test_every_versions_answer_is_read_as_far_as_it_tells() -> None:
     assert found.backups[0].repo_bytes is None
     assert (found.busy, found.fraction) == (True, 0.25)
 
-    named = a_backup("A", **{"database-ref": [{"name": "shop", "oid": 5}, {"oid": 6}, 7]})
+    named = a_backup("A") | {"database-ref": [{"name": "shop", "oid": 5}, {"oid": 6}, 7]}
     found = parse(an_answer(named), "home")
     assert found.backups[0].databases == ("shop",)
     assert "databases    shop" in details(found.backups[0], NOTHING, NOW)
