@@ -66,6 +66,7 @@ def test_a_primary_tells_its_followers_and_a_standby_how_far_it_is(
         assert seen.facts("spare")["replay"] == "streams, all received is replayed"
         assert seen.facts("spare")["conflicts"] == "none"
 
+        _a_limited_role_sees_that_there_is_a_follower(pair, tmp_path, capsys)
         _paused_replay_is_behind(pair, seen)
         _a_query_in_the_way_is_counted(pair, seen)
         pair.standby.stop()
@@ -75,6 +76,20 @@ def test_a_primary_tells_its_followers_and_a_standby_how_far_it_is(
 def _caught_up(seen: Fleet) -> bool:
     followers = seen.of("home")["followers"]
     return bool(followers) and followers[0]["bytes_behind"] == 0
+
+
+def _a_limited_role_sees_that_there_is_a_follower(
+    pair: Pair, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_sql(pair.at_primary(), "CREATE ROLE seer LOGIN PASSWORD 'only-looks'")
+    limited = {**pair.at_primary(), "user": "seer", "password": "only-looks"}
+    (directory / "limited").mkdir()
+    seen = Fleet(settings_of(directory / "limited", home=limited), capsys)
+    assert len(seen.of("home")["followers"]) == 1
+    assert seen.facts("home")["followers"] == (
+        "one that your role may not see; GRANT pg_monitor shows it"
+    )
+    assert f"{STANDBY}: active" in seen.facts("home")["slots"]
 
 
 def _paused_replay_is_behind(pair: Pair, seen: Fleet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from agents import AgentProcess, until, write_settings
 from conftest import run_sql
 from psycopg.conninfo import make_conninfo
 
+from console.backup.store import Store
 from console.cli import main
 from console.errors import ExitCode
 
@@ -140,3 +143,46 @@ def test_run_due_all_backs_up_the_living(
     assert "No connection" in said.err
     assert "full read of the archive" in said.out
     assert lines(capsys, one_dead_of_two)["live"]["verified_backup"]
+    assert main([*command, "--json"]) != ExitCode.OK
+    dead, live = json.loads(capsys.readouterr().out)
+    assert "No connection" in dead["error"]
+    assert (live["target"], live["due"], live["backup"]) == ("live", None, None)
+
+    (backup,) = Store(Path(one_dead_of_two).parent / "backups").backups("live")
+    shutil.rmtree(backup.path)
+    single = ["backup", "run-due", "--target", "live", "--settings", one_dead_of_two, "--json"]
+    assert main([*single, "--dry-run"]) == ExitCode.OK
+    due = json.loads(capsys.readouterr().out)["due"]
+    assert due
+    assert main(single) == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["due"], told["backup"]["verdict"]) == (due, "pass")
+    assert told["pruned"] == told["stores"] == []
+
+
+@pytest.mark.slow
+def test_alerts_of_a_running_agent_are_counted_and_those_of_one_that_stopped_are_not(
+    empty_db: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = {"host": "127.0.0.1", "port": "1", "dbname": "none"}
+    agent = {"health_seconds": 1, "checks_hour": None, "drill": "never", "backups": False}
+    settings = write_settings(
+        tmp_path / "settings.yaml",
+        {"away": away, "home": empty_db},
+        agent={**agent, "alerts": {"after_seconds": 1}},
+        backups={"directory": str(tmp_path / "backups")},
+    )
+    path = str(settings)
+    with AgentProcess(settings) as running:
+        until(lambda: bool(lines(capsys, path)["away"]["alerts"]))
+        seen = lines(capsys, path)
+        assert [f["check"] for f in seen["away"]["findings"]] == ["agent.down", "fleet.down"]
+        assert seen["home"]["alerts"] == []
+        main(["fleet", "--settings", path])
+        table = capsys.readouterr().out.splitlines()
+        assert (table[1].split()[-1], table[2].split()[-1]) == ("1", "none")
+        assert running.stop() == 0
+    main(["fleet", "--settings", path])
+    table = capsys.readouterr().out.splitlines()
+    assert table[1].endswith("no agent")
+    assert table[2].endswith("no agent")

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console.commands import backup_stores
-from console.commands.each import add_all_option, on_each
+from console.commands import backup_due, backup_stores
 from console.commands.phases import PhaseReport
 from console.commands.plain import add_plain_option
 from console.errors import ActionRefused, ExitCode
@@ -64,9 +63,7 @@ def _register_making(actions: Any) -> None:
     adopt.add_argument("--tier", choices=_TIERS, help="instead of the one the name says")
     adopt.add_argument("--note", default="", metavar="TEXT", help="kept in the manifest")
     adopt.add_argument("--link", action="store_true", help="hard link instead of copying")
-    due = _action(actions, "run-due", run_due, "make a backup if one is due, then prune")
-    due.add_argument("--dry-run", action="store_true", help="only say what is due")
-    add_all_option(due)
+    backup_due.register(_action, actions)
 
 
 def _register_proving(actions: Any) -> None:
@@ -129,16 +126,16 @@ async def _carry_out(settings: Settings, target: Target, job: Job) -> Backup:
     from console.backup.job import carry_out
 
     backup = await carry_out(job, target, settings, PhaseReport())
-    _tell_details(backup, settings)
+    tell_details(backup, settings)
     return backup
 
 
 async def _create(settings: Settings, target: Target, job: Job) -> ExitCode:
     backup = await _carry_out(settings, target, job)
-    return ExitCode.OK if job.unverified else _exit_code(backup.verdict)
+    return ExitCode.OK if job.unverified else code_of(backup.verdict)
 
 
-def _exit_code(verdict: Verdict) -> ExitCode:
+def code_of(verdict: Verdict) -> ExitCode:
     from console.backup.manifest import Verdict
 
     return {
@@ -148,7 +145,7 @@ def _exit_code(verdict: Verdict) -> ExitCode:
     }[verdict]
 
 
-def _tell_details(backup: Backup, settings: Settings) -> None:
+def tell_details(backup: Backup, settings: Settings) -> None:
     from datetime import UTC, datetime
 
     from console.backup.describe import details
@@ -194,40 +191,10 @@ def run_adopt(options: argparse.Namespace) -> ExitCode:
             link=options.link,
         )
         backup = await verify(store, backup, settings.tools)
-        _tell_details(backup, settings)
-        return _exit_code(backup.verdict)
+        tell_details(backup, settings)
+        return code_of(backup.verdict)
 
     return wait_for(work())
-
-
-def run_due(options: argparse.Namespace) -> ExitCode:
-    return on_each(options, _run_due) if options.all else _run_due(options)
-
-
-def _run_due(options: argparse.Namespace) -> ExitCode:
-    from datetime import UTC, datetime
-
-    from console.backup.job import Job
-    from console.backup.prune import prune
-    from console.backup.schedule import due
-    from console.output import write
-
-    settings, target, store = _open(options)
-    tier = due(store.backups(target.name), settings.backups.schedule, datetime.now(UTC))
-    if tier is None or options.dry_run:
-        write(f"A {tier} backup is due.\n" if tier else "Nothing is due.\n")
-        return ExitCode.OK if options.dry_run else wait_for(_catch_up(settings, target, store))
-    code = wait_for(_create(settings, target, Job("create", tier)))
-    if code is ExitCode.OK:
-        prune(store, target.name, settings.backups.retention, dry_run=False)
-    return code
-
-
-async def _catch_up(settings: Settings, target: Target, store: Store) -> ExitCode:
-    """Copy what a store missed while it could not be reached."""
-    from console.backup.job import copy_out
-
-    return backup_stores.tell_pushed(await copy_out(store, target.name, settings, PhaseReport()))
 
 
 def run_push(options: argparse.Namespace) -> ExitCode:
@@ -244,7 +211,7 @@ def run_fetch(options: argparse.Namespace) -> ExitCode:
         backup = await backup_stores.fetch(
             settings, target, store, options.store, options.id, PhaseReport()
         )
-        _tell_details(backup, settings)
+        tell_details(backup, settings)
         return ExitCode.OK
 
     return wait_for(work())
@@ -270,8 +237,8 @@ def run_verify(options: argparse.Namespace) -> ExitCode:
         codes = []
         for backup in chosen:
             verified = await verify(store, backup, settings.tools)
-            _tell_details(verified, settings)
-            codes.append(_exit_code(verified.verdict))
+            tell_details(verified, settings)
+            codes.append(code_of(verified.verdict))
         return _worst(codes)
 
     if not chosen:
@@ -305,7 +272,7 @@ def run_drill(options: argparse.Namespace) -> ExitCode:
             identity = store.find(options.id, target.name).id
         job = Job("drill", backup=identity, place=options.on)
         drilled = (await _carry_out(settings, target, job)).drill
-        return ExitCode.UNKNOWN if drilled is None else _exit_code(drilled.verdict)
+        return ExitCode.UNKNOWN if drilled is None else code_of(drilled.verdict)
 
     return wait_for(work())
 
@@ -333,7 +300,7 @@ def run_show(options: argparse.Namespace) -> ExitCode:
         content = as_json(backup, settings.backups.retention)
         write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     else:
-        _tell_details(backup, settings)
+        tell_details(backup, settings)
     return ExitCode.OK
 
 
