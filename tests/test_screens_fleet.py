@@ -16,11 +16,13 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 from textual.widgets._footer import FooterKey
 
+from console.cluster import Cluster, Manager
 from console.findings import Finding, Severity
 from console.fleet import Answer, Live, Member, Watch, _member
 from console.settings import Settings, TargetSettings, named_target
 from console.target import Target
-from queries.replication import Place
+from queries.health import ReplicationSlot
+from queries.replication import Follower, Place
 from screens.app import ConsoleApp
 from screens.fleet import FleetScreen
 from screens.overview import OverviewTab
@@ -130,7 +132,12 @@ def members() -> tuple[Member, ...]:
     primary, behind = Place(False, None, None, False), Place(True, 48 << 20, 12.0, True)
     well = Live(builders.SERVER, builders.sample(), primary, 1_300_000_000)
     standby = replace(well, place=behind, database_bytes=1_290_000_000)
-    busy = replace(well, sample=builders.sample(connections=90, waiting_for_lock=3))
+    around = Cluster(
+        followers=(Follower("spare", "rep", "10.0.0.7", "streaming", "async", 48 << 20, 12.0),),
+        slots=(ReplicationSlot("spare", "physical", True, "reserved", 16 << 20),),
+        manager=Manager("Patroni", "shop", False, "its command line", "Use patronictl."),
+    )
+    busy = replace(well, sample=builders.sample(connections=90, waiting_for_lock=3), cluster=around)
     alert = Finding(
         "agent.backup", Severity.WARNING, "nightly", "The last backup failed.", fix="see its log"
     )
