@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -50,6 +51,14 @@ class Finding:
     evidence: Evidence | None = None
     fix: str = ""
     """SQL, a setting or a command; '' when there is nothing to do."""
+
+
+def in_brief(findings: Iterable[Finding]) -> list[dict[str, str]]:
+    """Findings for scripts, beside figures that are their evidence."""
+    return [
+        {"check": f.check, "severity": str(f.severity), "message": f.message, "fix": f.fix}
+        for f in findings
+    ]
 
 
 def worst(findings: list[Finding] | tuple[Finding, ...]) -> Severity:

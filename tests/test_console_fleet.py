@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,6 @@ from console.cli import main
 from console.errors import ExitCode
 
 Database = dict[str, Any]
-
-
-@pytest.fixture
-def mute_port() -> Iterator[int]:
-    """A port that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=8) as listening:
-        yield listening.getsockname()[1]
 
 
 def settings_file(directory: Path, **urls: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -29,13 +28,6 @@ from screens.overview import OverviewTab
 from screens.widgets.dialogs import DetailDialog
 
 SIZES = [(80, 24), (140, 40)]
-
-
-@pytest.fixture
-def mute_port() -> Iterator[int]:
-    """A port that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=8) as listening:
-        yield listening.getsockname()[1]
 
 
 def fleet_of(**urls: str) -> Settings:

@@ -95,6 +95,8 @@ def _row(member: Member) -> tuple[str, ...]:
 
 
 def _document(member: Member, asdict: Any) -> dict[str, object]:
+    from console.findings import in_brief
+
     live = member.live
     return {
         "target": member.name,
@@ -114,10 +116,7 @@ def _document(member: Member, asdict: Any) -> dict[str, object]:
         "verified_backup": _backup(member.verified),
         "drilled_backup": _backup(member.drilled),
         "alerts": None if member.alerts is None else [alert.message for alert in member.alerts],
-        "findings": [
-            {"check": f.check, "severity": str(f.severity), "message": f.message, "fix": f.fix}
-            for f in member.findings
-        ],
+        "findings": in_brief(member.findings),
     }
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from console.commands.pgbackrest_restore import register_restoring
-from console.commands.pitr import action, print_json, require_changes, say, wait
+from console.commands.pitr import action, print_json, require_changes, say, told_status, wait
 from console.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -57,8 +57,6 @@ def opened(options: argparse.Namespace) -> tuple[Settings, Target, Backrest]:
 
 
 def run_status(options: argparse.Namespace) -> ExitCode:
-    from console.findings import exit_code, worst
-    from console.output import write
     from console.pgbackrest.describe import as_json, status_text
     from console.pgbackrest.status import ask_status
 
@@ -66,11 +64,7 @@ def run_status(options: argparse.Namespace) -> ExitCode:
 
     async def work() -> ExitCode:
         status = await ask_status(target, settings)
-        if options.json:
-            print_json(as_json(status))
-        else:
-            write(status_text(status))
-        return exit_code(worst(status.findings), fail_on_warning=True)
+        return told_status(status, status_text, as_json, options)
 
     return wait(work())
 

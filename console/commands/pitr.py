@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from console.commands.pitr_restore import register_restoring
 from console.errors import ActionRefused, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
+    from console.pgbackrest.status import Status as StanzaStatus
     from console.pitr.archive import Archive
+    from console.pitr.status import Status
     from console.settings import Settings
     from console.target import Target
+
+Judged = TypeVar("Judged", "Status", "StanzaStatus")
 
 _DESCRIPTION = (
     "Point-in-time recovery: base backups and WAL received over a replication slot, audited, and"
@@ -100,6 +104,23 @@ def say(line: str) -> None:
     from console.output import tell
 
     tell(line)
+
+
+def told_status(
+    status: Judged,
+    text: Callable[[Judged], str],
+    document: Callable[[Judged], Any],
+    options: argparse.Namespace,
+) -> ExitCode:
+    """Print a status as the options want it; the exit code by its worst finding."""
+    from console.findings import exit_code, worst
+    from console.output import write
+
+    if options.json:
+        print_json(document(status))
+    else:
+        write(text(status))
+    return exit_code(worst(status.findings), fail_on_warning=True)
 
 
 def print_json(content: Any) -> None:
@@ -248,8 +269,6 @@ def run_verify(options: argparse.Namespace) -> ExitCode:
 
 def run_status(options: argparse.Namespace) -> ExitCode:
     from console.commands.target import settings_and_target
-    from console.findings import exit_code, worst
-    from console.output import write
     from console.pitr.describe import as_json, status_text
     from console.pitr.status import ask_status
 
@@ -257,11 +276,7 @@ def run_status(options: argparse.Namespace) -> ExitCode:
 
     async def work() -> ExitCode:
         status = await ask_status(target, settings)
-        if options.json:
-            print_json(as_json(status))
-        else:
-            write(status_text(status))
-        return exit_code(worst(status.findings), fail_on_warning=True)
+        return told_status(status, status_text, as_json, options)
 
     return wait(work())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from console.backup import jsonfile
 from console.backup.describe import proof_lines, verified
-from console.findings import Severity, worst
+from console.findings import Severity, in_brief, worst
 from console.pgbackrest.info import Backup, Stanza
 from console.pgbackrest.proofs import Proofs
 from console.pgbackrest.status import Status
@@ -141,15 +141,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "clusters": jsonfile.encode(status.stanza.clusters),
         "wal": jsonfile.encode(status.stanza.wal),
         "backups": [backup_json(backup, status.proofs) for backup in status.stanza.backups],
-        "findings": [
-            {
-                "check": finding.check,
-                "severity": str(finding.severity),
-                "message": finding.message,
-                "fix": finding.fix,
-            }
-            for finding in status.findings
-        ],
+        "findings": in_brief(status.findings),
     }
 
 

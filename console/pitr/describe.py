@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from console.backup import jsonfile
-from console.findings import Severity, worst
+from console.findings import Severity, in_brief, worst
 from console.pitr.audit import Audit, merged
 from console.pitr.base import Base
 from console.pitr.names import lsn, lsn_text
@@ -132,15 +132,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "wal_bytes_a_day": status.wal_bytes_a_day,
         "free_bytes": status.free_bytes,
         "notable": [notable_json(event) for event in status.notable],
-        "findings": [
-            {
-                "check": finding.check,
-                "severity": str(finding.severity),
-                "message": finding.message,
-                "fix": finding.fix,
-            }
-            for finding in status.findings
-        ],
+        "findings": in_brief(status.findings),
     }
 
 
