@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from rich.text import Text
-from textual.app import RenderResult
-from textual.geometry import Region
+from textual.geometry import Region, Size
+from textual.strip import Strip
+from textual.visual import Visual, visualize
 from textual_plotext import PlotextPlot
 
 BUCKET_SECONDS = 5
@@ -28,6 +30,9 @@ class Chart(PlotextPlot):
         self._points: list[tuple[float, float]] | None = None
         self._seconds = 0.0
         self._lines: list[Text] = []
+        self._lines_size = Size()
+        self._strips: dict[int, Strip] = {}
+        """The lines that were on the screen, laid out for it."""
 
     def draw(
         self,
@@ -48,12 +53,10 @@ class Chart(PlotextPlot):
         self._points, self._seconds, self._title = points, seconds, title
         self._plan(seconds)
         before, self._lines = self._lines, self._built()
-        if len(before) == len(self._lines):
-            pairs = enumerate(zip(before, self._lines, strict=True))
-            changed = [y for y, (old, new) in pairs if old != new]
+        changed = {y for y, (old, new) in enumerate(zip_longest(before, self._lines)) if old != new}
+        self._strips = {y: strip for y, strip in self._strips.items() if y not in changed}
+        if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
-        else:
-            self.refresh()
 
     def _plan(self, seconds: float) -> None:
         plot = self.plt
@@ -72,19 +75,30 @@ class Chart(PlotextPlot):
             plot.plot(ages, values, marker="braille", color="cyan")
 
     def _built(self) -> list[Text]:
+        self._lines_size = self.size
         if self.size.height < SMALLEST_HEIGHT:
             return [Text()] * self.size.height
         rendered = super().render()
         assert isinstance(rendered, Text)
-        return list(rendered.split("\n", allow_blank=True))
+        return list(rendered.split("\n"))
 
-    def render(self) -> RenderResult:
-        if len(self._lines) != self.size.height:
+    def render_line(self, y: int) -> Strip:
+        """One line: Textual's own would lay out the whole chart anew for each that changed."""
+        if self._lines_size != self.size:
+            self._strips.clear()
             self._lines = self._built()
-        return Text("\n").join(self._lines)
+        if y not in self._strips:
+            line = self._lines[y] if y < len(self._lines) else Text()
+            self._strips[y] = self._laid_out(line)
+        return self._strips[y]
 
-    def on_resize(self) -> None:
-        self._lines = []
+    def _laid_out(self, line: Text) -> Strip:
+        visual = visualize(self, line)
+        return Visual.to_strips(self, visual, self.size.width, 1, self.visual_style)[0]
+
+    def notify_style_update(self) -> None:
+        self._lines_size = Size()
+        super().notify_style_update()
 
 
 def _length(seconds: float) -> str:
