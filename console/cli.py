@@ -7,7 +7,6 @@ them, so that --version and --help answer at once.
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from console import __version__
 from console.errors import ActionRefused, ConsoleError, ExitCode
+from console.garbage import for_a_long_run, for_one_command
 
 if TYPE_CHECKING:
     from console.settings import Settings
@@ -50,10 +50,6 @@ COMMANDS = (
 _OFTEN = ("health",)
 """Commands that containers run every few seconds: the others are not imported beside them."""
 
-NEW_OBJECTS = 50_000
-"""So many new objects, not Python's 700, before it looks for unreachable ones: a catalog is read as
-hundreds of thousands of rows that all stay, and looking through them took a quarter of the time."""
-
 _BROKEN_PIPE = 141
 """128 + SIGPIPE, as a shell would say it."""
 
@@ -76,7 +72,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; the process's exit code (console.errors.ExitCode, or 141)."""
-    gc.set_threshold(NEW_OBJECTS)
+    for_one_command()
     try:
         given = sys.argv[1:] if arguments is None else arguments
         options = build_parser(_needed(given)).parse_args(given)
@@ -170,4 +166,5 @@ def launch(
 
     # A line on standard error would be written over the screen.
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+    for_a_long_run()
     return run(target, settings, read_only=read_only, rescue=rescue, notice=notice)

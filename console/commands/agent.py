@@ -46,8 +46,10 @@ def run(options: argparse.Namespace) -> ExitCode:
 
     _require_libraries()
     from console.agent.service import run_agent
+    from console.garbage import for_a_long_run
     from console.settings import state_directory
 
+    for_a_long_run()
     asyncio.run(run_agent(lambda: _watched(options), state_directory()))
     return ExitCode.OK
 

@@ -19,7 +19,7 @@ from peers import peer
 from processes import address
 from wide import INDEXES, TABLES
 
-from console.cli import NEW_OBJECTS
+from console.garbage import LONG_RUN
 from console.local_server import LocalServer
 from console.schema import read_inventory
 from console.session import Session
@@ -62,7 +62,7 @@ print(len(tables), len(columns), named, time.perf_counter() - began)
 def collected_as_in_the_program() -> Iterator[None]:
     """How often Python looks for unreachable objects is the program's choice, for both sides."""
     usual = gc.get_threshold()
-    gc.set_threshold(NEW_OBJECTS)
+    gc.set_threshold(*LONG_RUN)
     yield
     gc.set_threshold(*usual)
 
