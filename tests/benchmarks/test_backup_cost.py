@@ -33,6 +33,7 @@ pytestmark = pytest.mark.benchmark
 
 SECTION = "Backup and restore"
 ROUNDS = 5
+LONG_ROUNDS = 3
 JOBS = 2
 _numbers = itertools.count(1)
 
@@ -75,19 +76,40 @@ def _compared(measured: str, pairs: Pairs, at_most: float | None) -> bool:
     )  # fmt: skip
 
 
-async def test_backup_against_pg_dump(medium: Database, place: Path) -> None:
-    target, tools = target_of(medium), await tools_of(medium)
-    settings = settings_for(place / "backups", formats=("custom",))
+async def _backups(database: Database, directory: Path, rounds: int) -> Pairs:
+    """The console's backup, and pg_dump alone with the same options."""
+    target, tools = target_of(database), await tools_of(database)
+    settings = settings_for(directory, formats=("custom",))
 
     async def ours() -> float:
-        return await seconds(create_backup(target, Store(place / "backups"), settings, tools))
+        return await seconds(create_backup(target, Store(directory), settings, tools))
 
     async def theirs() -> float:
         arguments = ("--format=custom", "--compress=9", "--no-password")
-        with tools.command(target, "pg_dump", *arguments, f"--file={place / 'bare'}") as command:
+        with tools.command(target, "pg_dump", *arguments, f"--file={directory}.bare") as command:
             return await seconds(run(command))
 
-    pairs = await by_turns(ROUNDS, ours, theirs)
+    return await by_turns(rounds, ours, theirs)
+
+
+async def _verifications(backup: Backup, tools: Tools) -> Pairs:
+    """The console's verification, and one read of the archive with its hash."""
+    archive = backup.archive_path
+    assert archive is not None
+
+    async def ours() -> float:
+        return await seconds(examine(backup, ToolSettings()))
+
+    async def theirs() -> float:
+        with tools.command(None, "pg_restore", "--file=/dev/null", str(archive)) as command:
+            read = await seconds(run(command))
+        return read + await seconds(run(Command(("sha256sum", str(archive)))))
+
+    return await by_turns(ROUNDS, ours, theirs)
+
+
+async def test_backup_against_pg_dump(medium: Database, place: Path) -> None:
+    pairs = await _backups(medium, place / "backups", ROUNDS)
     assert _compared("backup against pg_dump with its options", pairs, 1.03)
 
 
@@ -99,19 +121,19 @@ def made(medium: Database, place: Path) -> Backup:
 
 
 async def test_verification_against_one_read(medium: Database, made: Backup) -> None:
-    tools, archive = await tools_of(medium), made.archive_path
-    assert archive is not None
-
-    async def ours() -> float:
-        return await seconds(examine(made, ToolSettings()))
-
-    async def theirs() -> float:
-        with tools.command(None, "pg_restore", "--file=/dev/null", str(archive)) as command:
-            read = await seconds(run(command))
-        return read + await seconds(run(Command(("sha256sum", str(archive)))))
-
-    pairs = await by_turns(ROUNDS, ours, theirs)
+    pairs = await _verifications(made, await tools_of(medium))
     assert _compared("verification against pg_restore to /dev/null and sha256sum", pairs, 1.0)
+
+
+async def test_backup_and_verification_of_five_million_rows(large: Database, place: Path) -> None:
+    """Where what is fixed weighs nothing."""
+    store = Store(place / "millions")
+    pairs = await _backups(large, store.root, LONG_ROUNDS)
+    met = [_compared("backup of 5,000,000 rows against pg_dump", pairs, 1.03)]
+    [*_others, backup] = store.backups(target_of(large).name)
+    pairs = await _verifications(backup, await tools_of(large))
+    met.append(_compared("verification of 5,000,000 rows against one read of it", pairs, 1.0))
+    assert all(met)
 
 
 class Loads:

@@ -83,3 +83,21 @@ async def test_version_is_told_at_once() -> None:
         "Start", "--version, beside python -c pass", pairs.ours.median, 0.15, unit="s",
         ours=pairs.ours.words("s"), beside=pairs.theirs.words("s"),
     )  # fmt: skip
+
+
+async def test_a_containers_healthcheck_is_answered_soon(medianest18: Target) -> None:
+    """Beside psycopg alone, which asks the same of the same server."""
+    url = address(medianest18.parameters)
+    asking = "import psycopg, sys; psycopg.connect(sys.argv[1]).execute('SELECT')"
+
+    async def ours() -> float:
+        return await seconds(run(Command((*CONSOLE, "health", "--quick", "--dsn", url))))
+
+    async def theirs() -> float:
+        return await seconds(run(Command((sys.executable, "-c", asking, url))))
+
+    pairs = await by_turns(15, ours, theirs)
+    assert record(
+        "Start", "health --quick, beside psycopg alone", pairs.ours.median, 0.3, unit="s",
+        ours=pairs.ours.words("s"), beside=pairs.theirs.words("s"),
+    )  # fmt: skip
