@@ -250,13 +250,21 @@ def _places(settings: ToolSettings) -> Iterator[tuple[Path, str, bool]]:
 
 async def _version(directory: Path) -> str:
     """pg_dump's version, e.g. '15.18'; '' when it does not tell."""
-    command = Command((str(directory / "pg_dump"), "--version"), bare_environment())
+    program = directory / "pg_dump"
     try:
-        _, output = await output_of(command)
-    except CommandFailed:
+        found = program.stat()
+        file = (program, found.st_ino, found.st_mtime_ns)
+        if file not in _told:
+            _, output = await output_of(Command((str(program), "--version"), bare_environment()))
+            match = _VERSION.search(output)
+            _told[file] = match[1] if match else ""
+    except (CommandFailed, OSError):
         return ""
-    match = _VERSION.search(output)
-    return match[1] if match else ""
+    return _told[file]
+
+
+_told: dict[tuple[Path, int, int], str] = {}
+"""What each pg_dump said of itself: it says the same until an upgrade puts another file there."""
 
 
 async def _from_container(settings: ToolSettings) -> Tools:

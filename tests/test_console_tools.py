@@ -50,6 +50,17 @@ async def test_the_servers_own_version_is_preferred_to_a_newer_one(
     assert "own version" in tools.reason
 
 
+async def test_programs_that_were_upgraded_meanwhile_are_asked_again(
+    tmp_path: Path, alone: None
+) -> None:
+    place, newer = fake_tools(tmp_path / "15", "15.9"), fake_tools(tmp_path / "new", "15.10")
+    settings = ToolSettings(directories=(place,))
+    assert (await find_tools(15, settings)).version == "15.9"
+    for program in newer.iterdir():
+        program.replace(place / program.name)
+    assert (await find_tools(15, settings)).version == "15.10"
+
+
 async def test_the_least_newer_one_is_taken_when_there_is_no_own(
     tmp_path: Path, alone: None
 ) -> None:
