@@ -256,11 +256,11 @@ async def _version(directory: Path) -> str:
         file = (program, found.st_ino, found.st_mtime_ns)
         if file not in _told:
             _, output = await output_of(Command((str(program), "--version"), bare_environment()))
-            match = _VERSION.search(output)
-            _told[file] = match[1] if match else ""
+            if match := _VERSION.search(output):
+                _told[file] = match[1]
     except (CommandFailed, OSError):
         return ""
-    return _told[file]
+    return _told.get(file, "")
 
 
 _told: dict[tuple[Path, int, int], str] = {}

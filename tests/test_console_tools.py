@@ -61,6 +61,18 @@ async def test_programs_that_were_upgraded_meanwhile_are_asked_again(
     assert (await find_tools(15, settings)).version == "15.10"
 
 
+async def test_a_program_that_said_nothing_is_asked_again(tmp_path: Path, alone: None) -> None:
+    """It may have missed a library that is there now; the file itself is the same."""
+    answer = tmp_path / "answer"
+    place = fake_tools(tmp_path / "15", "15.9")
+    (place / "pg_dump").write_text(f"#!/bin/sh\ncat {answer}\n")
+    settings = ToolSettings(directories=(place,))
+    with pytest.raises(ActionRefused):
+        await find_tools(15, settings)
+    answer.write_text("pg_dump (PostgreSQL) 15.9\n")
+    assert (await find_tools(15, settings)).version == "15.9"
+
+
 async def test_the_least_newer_one_is_taken_when_there_is_no_own(
     tmp_path: Path, alone: None
 ) -> None:

@@ -75,7 +75,9 @@ class Chart(PlotextPlot):
             plot.plot(ages, values, marker="braille", color="cyan")
 
     def _built(self) -> list[Text]:
-        self._lines_size = self.size
+        if self._lines_size != self.size:
+            self._strips.clear()
+            self._lines_size = self.size
         if self.size.height < SMALLEST_HEIGHT:
             return [Text()] * self.size.height
         rendered = super().render()
@@ -85,7 +87,6 @@ class Chart(PlotextPlot):
     def render_line(self, y: int) -> Strip:
         """One line: Textual's own would lay out the whole chart anew for each that changed."""
         if self._lines_size != self.size:
-            self._strips.clear()
             self._lines = self._built()
         if y not in self._strips:
             line = self._lines[y] if y < len(self._lines) else Text()
